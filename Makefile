@@ -1,0 +1,32 @@
+.PHONY: help setup demo run test check bench test-faults lock
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+
+help:  ## show the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: .venv/.ready  ## make .venv with gatepost and everything it needs
+
+.venv/.ready: requirements/dev.txt pyproject.toml scripts/setup
+	@scripts/setup
+
+demo: setup  ## see it work: clean mail delivered, infected mail stopped
+	@.venv/bin/gatepost demo
+
+run: setup  ## run the demo company here, with the console
+	@.venv/bin/gatepost run --site examples/widget/site.toml
+
+check: setup  ## style, types, import rules, house rules
+	@scripts/check
+
+test: setup  ## everything: checks, unit tests, scenarios with real daemons
+	@scripts/test
+
+test-faults: setup  ## the whole fault matrix, slow
+	@$(PY) -m pytest tests/scenarios -m faults
+
+bench: setup  ## speed against peers and floors, in one run
+	@$(PY) -m tests.benchmarks
+
+lock:  ## pin the dependencies again, with hashes
+	@scripts/lock

@@ -1,0 +1,1 @@
+"""The risk interview, its score, and the site it proposes."""

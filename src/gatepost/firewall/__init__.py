@@ -1,0 +1,1 @@
+"""The firewall: declared, compiled, proved, explained."""

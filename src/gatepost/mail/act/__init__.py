@@ -1,0 +1,1 @@
+"""What follows from a decision: quarantine, alert, delivery, receipt."""

@@ -1,0 +1,1 @@
+"""From findings to one disposition for each recipient, by a table; pure and total."""

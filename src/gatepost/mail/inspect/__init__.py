@@ -1,0 +1,1 @@
+"""Asking engines: the contract, the registry, who sees what, deadlines. Silence becomes a finding."""

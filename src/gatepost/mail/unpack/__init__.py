@@ -1,0 +1,1 @@
+"""Opening everything that can be opened, under one budget."""

@@ -1,0 +1,1 @@
+"""The mail transfer agent in the services network: from the site to its configuration."""

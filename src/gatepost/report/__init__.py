@@ -1,0 +1,1 @@
+"""What an administrator and a managing director read."""

@@ -1,0 +1,1 @@
+"""Signature sets: fetched, tried, swapped, watched for age."""

@@ -1,0 +1,1 @@
+"""Thin shells over the operating system: files, processes, workers, privileges, clock."""
