@@ -1,0 +1,26 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of corpora, peers and fault injectors that stands beside a developer's clone; a user's clone has none."""
+    path = ROOT.parent / "shared"
+    if not path.is_dir():
+        pytest.skip("needs the developers' folder ../shared with corpora and fault injectors")
+    return path
+
+
+@pytest.fixture(scope="session")
+def as_root() -> None:
+    """Skip a test that needs root."""
+    if os.geteuid():
+        pytest.skip("needs root: it makes network namespaces or changes users")

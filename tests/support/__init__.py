@@ -1,0 +1,1 @@
+"""Stand-ins and generators that tests share."""
