@@ -1,1 +1,52 @@
-"""The whole way of a mail in one short function of plain calls; read this first."""
+"""The whole way of a mail in one short function of plain calls; read this first.
+
+What it does: `examine` takes the bytes of a mail and says what it is: read, unpack, inspect, sum up.
+Not its job: what then happens to the mail (`decide`, `act`), and where it came from (`receive`). It runs in a scan worker.
+Raises: nothing of its own; each stage turns what it could not look at into a finding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from gatepost.mail.inspect.schedule import Scheduler
+from gatepost.mail.model import Budget, Buffer, Envelope, Limits, Message, Part, PartSummary, Verdict
+from gatepost.mail.parse import read
+from gatepost.mail.unpack import passwords, walk
+
+SUMMARY_LIMIT = 500
+"""So many parts are named in a verdict; the rest were looked at all the same."""
+
+
+def examine(raw: Buffer, envelope: Envelope, scheduler: Scheduler, limits: Limits) -> Verdict:
+    """Look at everything in a mail, in every plausible reading, and return all that was found."""
+    start = time.monotonic()
+    budget = Budget(limits, cpu=time.process_time, wall=time.monotonic)
+    reading = read(raw, budget)
+    unpacked = walk(reading.parts, budget, read, passwords.candidates(reading.parts, reading.subject))
+    message = Message(raw=raw, parts=unpacked.parts, plain=reading.plain)
+    inspection = scheduler.inspect(message, envelope, budget)
+    return Verdict(
+        findings=(*reading.findings, *unpacked.findings, *inspection.findings),
+        engines=inspection.reports,
+        parts=tuple(summary(part) for part in unpacked.parts[:SUMMARY_LIMIT]),
+        digest=hashlib.sha256(raw).hexdigest(),
+        size=len(raw),
+        seconds=time.monotonic() - start,
+        subject=reading.subject,
+        message_id=reading.message_id,
+    )
+
+
+def summary(part: Part) -> PartSummary:
+    """Everything about a part but its bytes."""
+    return PartSummary(
+        path=part.path,
+        names=part.names,
+        declared=part.declared,
+        type=part.type,
+        size=len(part.data),
+        digest=hashlib.sha256(part.data).hexdigest(),
+        reading=part.reading,
+    )
