@@ -1,0 +1,195 @@
+"""The scan workers as the front sees them: who is idle, what waits, who died with which mail.
+
+What it does: hands each mail to an idle worker by descriptor and gives back its verdict. Small mails have a lane of their own, so
+that large ones never hold all workers. A mail that kills two workers is poison: its verdict is UNCHECKED.
+Not its job: starting workers (`supervisor`), scanning (`scand`).
+Raises: `OverloadError` when too much waits already; the caller answers a temporary failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+
+from gatepost.mail.model import Envelope, Finding, Kind, Verdict
+from gatepost.mail.receive.spool import Spool
+from gatepost.system.channel import AsyncChannel
+
+log = logging.getLogger(__name__)
+
+SMALL = 256 * 1024
+"""Mails up to this size (bytes) use the lane of small mails."""
+
+CRASHES = 2
+"""So many workers may die over one mail before it is held as poison."""
+
+RECIPIENTS = 1_000
+"""Engines are told of so many recipients at most."""
+
+
+class OverloadError(Exception):
+    """Too many mails wait for a worker already."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a worker is told of a mail whose bytes come as a descriptor; `size` in bytes."""
+
+    envelope: Envelope
+    size: int
+
+
+encode_job = msgspec.msgpack.Encoder().encode
+decode_job = msgspec.msgpack.Decoder(Job).decode
+encode_verdict = msgspec.msgpack.Encoder().encode
+decode_verdict = msgspec.msgpack.Decoder(Verdict).decode
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    payload: bytes
+    spool: Spool
+    verdict: asyncio.Future[Verdict]
+    crashes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    job: _Waiting | None = None
+    channel: AsyncChannel = field(init=False)
+
+
+class Scanners:
+    """All workers that have connected, and the mails that wait for them."""
+
+    def __init__(self, path: Path, queue_limit: int = 1_000) -> None:
+        self._path = path
+        self._queue_limit = queue_limit
+        self._workers: set[_Worker] = set()
+        self._idle: deque[_Worker] = deque()
+        self._small: deque[_Waiting] = deque()
+        self._large: deque[_Waiting] = deque()
+        self._listener: socket.socket | None = None
+
+    @property
+    def workers(self) -> int:
+        """How many workers are connected."""
+        return len(self._workers)
+
+    @property
+    def waiting(self) -> int:
+        """How many mails wait for a worker."""
+        return len(self._small) + len(self._large)
+
+    def listen(self) -> None:
+        """Let workers connect to the socket."""
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self._path))
+        self._path.chmod(0o660)
+        listener.listen(64)
+        listener.setblocking(False)  # noqa: FBT003 the socket's own interface
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        self._listener = listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        sock, _address = listener.accept()
+        worker = _Worker()
+        worker.channel = AsyncChannel(sock, lambda payload, _descriptor: self._finished(worker, payload), lambda: self._lost(worker))
+        self._workers.add(worker)
+        self._idle.append(worker)
+        self._dispatch()
+
+    async def scan(self, envelope: Envelope, spool: Spool) -> Verdict:
+        """Have one mail looked at; cancelling forgets the result, not the work. Raises OverloadError."""
+        if self.waiting >= self._queue_limit:
+            raise OverloadError(f"{self.waiting} mails wait already")
+        payload = encode_job(Job(_bounded(envelope), spool.size))
+        waiting = _Waiting(payload, spool, asyncio.get_running_loop().create_future())
+        (self._small if spool.size <= SMALL else self._large).append(waiting)
+        self._dispatch()
+        return await waiting.verdict
+
+    def _dispatch(self) -> None:
+        while self._idle and (waiting := self._next()) is not None:
+            worker = self._idle.popleft()
+            worker.job = waiting
+            worker.channel.send(waiting.payload, waiting.spool.fd)
+
+    def _next(self) -> _Waiting | None:
+        if waiting := _pop_live(self._small):
+            return waiting
+        busy_with_large = sum(1 for worker in self._workers if worker.job and worker.job.spool.size > SMALL)
+        if busy_with_large < max(1, len(self._workers) - 1):
+            return _pop_live(self._large)
+        return None
+
+    def _finished(self, worker: _Worker, payload: bytes) -> None:
+        waiting, worker.job = worker.job, None
+        if waiting is None:
+            log.error("a scan worker answered without a question; it is dismissed")
+            worker.channel.close()
+            return
+        self._idle.append(worker)
+        self._settle(waiting, payload)
+        self._dispatch()
+
+    def _settle(self, waiting: _Waiting, payload: bytes) -> None:
+        if waiting.verdict.done():
+            return
+        try:
+            waiting.verdict.set_result(decode_verdict(payload))
+        except msgspec.MsgspecError as error:
+            waiting.verdict.set_result(_unchecked("scanner-garbage", f"the scan worker's answer cannot be read: {error}"))
+
+    def _lost(self, worker: _Worker) -> None:
+        self._workers.discard(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        waiting, worker.job = worker.job, None
+        if waiting is None or waiting.verdict.done():
+            return
+        waiting.crashes += 1
+        if waiting.crashes >= CRASHES:
+            waiting.verdict.set_result(_unchecked("poison", f"{CRASHES} scan workers died over this mail"))
+            return
+        log.warning("a scan worker died over a mail of %d bytes; another one tries it", waiting.spool.size)
+        (self._small if waiting.spool.size <= SMALL else self._large).appendleft(waiting)
+        self._dispatch()
+
+    def close(self) -> None:
+        """Dismiss all workers; mails that still wait end as UNCHECKED."""
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+        for waiting in (*self._small, *self._large):
+            if not waiting.verdict.done():
+                waiting.verdict.set_result(_unchecked("shutdown", "Gatepost is stopping"))
+        for worker in tuple(self._workers):
+            if worker.job is not None:
+                worker.job.crashes = CRASHES
+            worker.channel.close()
+
+
+def _pop_live(queue: deque[_Waiting]) -> _Waiting | None:
+    while queue:
+        waiting = queue.popleft()
+        if not waiting.verdict.done():
+            return waiting
+    return None
+
+
+def _bounded(envelope: Envelope) -> Envelope:
+    if len(envelope.recipients) <= RECIPIENTS:
+        return envelope
+    return replace(envelope, recipients=envelope.recipients[:RECIPIENTS], recipient_parameters=())
+
+
+def _unchecked(name: str, detail: str) -> Verdict:
+    return Verdict(findings=(Finding(Kind.UNCHECKED, name, source="gatepost", detail=detail),))
