@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gatepost.site.base import Section
+from gatepost.site.base import FilePath, Section
 from gatepost.site.integrity import Integrity
-from gatepost.site.mail import Mail
-from gatepost.site.network import Host, Zone
+from gatepost.site.mail import Alerts, Engines, Journal, Mail, Metrics, Policy, Quarantine
+from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Translate, Zone
 
 
 class About(Section):
     """The name of the site and where Gatepost keeps what it must remember (`state`) and its sockets (`run`)."""
 
-    name: str
-    state: str = "/var/lib/gatepost"
-    run: str = "/run/gatepost"
+    name: str = Field(min_length=1)
+    state: FilePath = "/var/lib/gatepost"
+    run: FilePath = "/run/gatepost"
 
 
 class Site(Section):
@@ -25,4 +25,31 @@ class Site(Section):
     mail: Mail
     zones: dict[str, Zone] = Field(default_factory=dict)
     hosts: dict[str, Host] = Field(default_factory=dict)
+    services: dict[str, Service] = Field(default_factory=dict)
+    flows: tuple[Flow, ...] = ()
+    publish: tuple[Publish, ...] = ()
+    translate: tuple[Translate, ...] = ()
+    firewall: Firewall = Firewall()
+    engines: Engines = Field(default_factory=dict, validate_default=True)
+    policy: Policy = Policy()
+    quarantine: Quarantine = Quarantine()
+    alerts: Alerts = Alerts()
+    journal: Journal = Journal()
+    metrics: Metrics = Metrics()
     integrity: Integrity = Integrity()
+
+    @property
+    def virusalerts(self) -> str:
+        """Who hears of viruses when nobody is named: virusalerts at the first domain, as the trade expects."""
+        return self.mail.virusalerts or f"virusalerts@{self.mail.domains[0]}"
+
+    @property
+    def postmaster(self) -> str:
+        """The address that RFC 5321 4.5.1 demands; sender of what Gatepost itself writes."""
+        return self.mail.postmaster or f"postmaster@{self.mail.domains[0]}"
+
+    def next_hop(self, domain: str) -> str:
+        """Where mail to `domain` goes on to, as written in the site file."""
+        if domain in self.mail.domains:
+            return self.mail.routes.get(domain, self.mail.next_hop)
+        return self.mail.outbound or self.mail.next_hop
