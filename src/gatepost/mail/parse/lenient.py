@@ -1,0 +1,107 @@
+"""Base64 and quoted-printable as lenient readers decode them: every result that a broken body can have.
+
+What it does: yields, for one encoded body, each content that some reader would hand out.
+Not its job: deciding whether a body is broken (`transfer`), limits on size (the caller spends the budget).
+Raises: nothing.
+Sources: RFC 2045 6.7 and 6.8 on what decoders may ignore; CVE-2006-6405 and CVE-2004-2619 on foreign characters.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+
+import pybase64
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_FOREIGN = bytes(set(range(256)) - set(_ALPHABET))
+_FOREIGN_BUT_PADDING = _FOREIGN.replace(b"=", b"")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_AS_ZERO = bytes.maketrans(_FOREIGN_BUT_PADDING, b"A" * len(_FOREIGN_BUT_PADDING))
+_BLANKS = b" \t\r\n\x0b\x0c\x00"
+_BREAKS = re.compile(rb"\r\n|\n|\r")
+_GROUP = re.compile(rb"[A-Za-z0-9+/]+")
+_STRANGE_LINE = re.compile(rb"(?m)^[^\r\n]*[^A-Za-z0-9+/=\s\x00][^\r\n]*$")
+_SOFT_BREAK = re.compile(rb"=[ \t\x0b\x0c\x00]*(?:\r+\n|\n|\r|\Z)")
+_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
+_TRAILING = re.compile(rb"[ \t]+(?=\r*\n|\r|\Z)")
+_SHIFTS = 4
+_LINES = 200_000
+
+
+def solid(data: bytes) -> bytes:
+    """Decode a run that holds nothing but the 64 letters, whatever its length; up to three letters at the end may be no whole byte."""
+    odd = len(data) % 4
+    if odd == 1:
+        data, odd = data[:-1], 0
+    return pybase64.b64decode(data + b"=" * (-odd % 4)) if data else b""
+
+
+def join_bits(data: bytes) -> bytes:
+    """Decode every letter of the alphabet in one stream and ignore all else, padding too (RFC 2045 6.8, "ignored by decoding software")."""
+    return solid(data.translate(None, _FOREIGN))
+
+
+def groups(data: bytes) -> bytes:
+    """Decode as many streams, each ended by its padding, glued together."""
+    return b"".join(solid(run[0]) for run in _GROUP.finditer(data.translate(None, _FOREIGN_BUT_PADDING)))
+
+
+def lines(data: bytes) -> bytes:
+    """Decode each line by itself."""
+    return b"".join(join_bits(line) for line in _BREAKS.split(data, _LINES))
+
+
+def quads(data: bytes) -> bytes:
+    """Decode four characters at a time with padding taken as zero bits where it stands, as table-driven decoders do."""
+    clean = data.translate(None, _FOREIGN_BUT_PADDING)
+    return solid(clean.replace(b"=", b"A"))
+
+
+def base64_readings(data: bytes) -> Iterator[bytes]:
+    """Every content that a base64 body can be taken for.
+
+    In this order: all letters in one stream; until the first padding; each padded stream; each line; without lines that hold
+    foreign characters; until the first foreign character; with the two URL-safe letters; with foreign characters as zero; as quads;
+    and the stream begun one, two or three letters later (junk of unknown length before it).
+    """
+    yield join_bits(data)
+    head, padding, _ = data.partition(b"=")
+    if padding:
+        yield join_bits(head)
+        yield groups(data)
+        yield quads(data)
+    yield lines(data)
+    clean = _STRANGE_LINE.sub(b"", data)
+    if clean != data:
+        yield join_bits(clean)
+        yield groups(clean)
+    bare = data.translate(None, _BLANKS)
+    foreign = re.search(rb"[^A-Za-z0-9+/=]", bare)
+    if foreign:
+        yield join_bits(bare[: foreign.start()])
+        yield solid(bare.translate(_AS_ZERO, b"="))
+    if b"-" in bare or b"_" in bare:
+        yield join_bits(data.translate(_URL_SAFE))
+    letters = data.translate(None, _FOREIGN)
+    for shift in range(1, _SHIFTS):
+        yield solid(letters[shift:])
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return bytes((int(match[1], 16),))
+
+
+def quoted_readings(data: bytes) -> Iterator[bytes]:
+    """Every content that a quoted-printable body can be taken for (RFC 2045 6.7 rules 3 and 5 and its notes on broken input).
+
+    Blanks after a soft break's equals sign and every kind of line end are taken for a soft break, or not; blanks at a line's end
+    are dropped, or kept; an equals sign that begins no escape stays, or goes.
+    """
+    joined = _SOFT_BREAK.sub(b"", data)
+    yield _ESCAPE.sub(_escape, joined)
+    yield binascii.a2b_qp(_TRAILING.sub(b"", data))
+    yield binascii.a2b_qp(data)
+    yield _ESCAPE.sub(_escape, data)
+    yield re.sub(rb"=(?:([0-9A-Fa-f]{2})|[^\r\n]{0,2})", lambda match: bytes((int(match[1], 16),)) if match[1] else b"", joined)
