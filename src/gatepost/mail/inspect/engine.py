@@ -18,6 +18,10 @@ class EngineError(Exception):
     """The engine did not look, or what it answered cannot be understood. Never raised for "found something"."""
 
 
+class EngineTimeoutError(EngineError):
+    """The engine did not answer by its deadline."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What an engine says of itself: its version, and the mark (version or date) and time (seconds since the epoch, 0 unknown) of its signatures."""

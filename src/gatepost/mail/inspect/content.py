@@ -1,0 +1,65 @@
+"""What content-only engines are given: the raw mail and everything that somebody could open in it.
+
+What it does: names one piece of content, lists the pieces of a mail without repetition, and says what an engine
+offers whose answer depends on nothing but a piece (the verdict cache needs that).
+Not its job: looking at the pieces.
+Raises: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from gatepost.mail.inspect.engine import Engine
+from gatepost.mail.model import Buffer, Finding, Kind, Message
+
+
+class Piece(NamedTuple):
+    """Content to look at: `path` is the path of the part, "" for the raw mail."""
+
+    path: str
+    data: Buffer
+
+
+class ContentEngine(Engine, Protocol):
+    """An engine that looks at content alone: not at the envelope, names, declared types or other pieces."""
+
+    def select(self, message: Message) -> Sequence[Piece]:
+        """Choose what it has to see of a mail so that nothing is missed."""
+        ...
+
+    def look(self, pieces: Sequence[Piece], deadline: float) -> tuple[Finding, ...]:
+        """Look at `pieces`; each finding carries its piece's path. Raises EngineError."""
+        ...
+
+
+def everything(message: Message) -> list[Piece]:
+    """Give the raw mail and each part whose content was not given before."""
+    return distinct([Piece("", message.raw), *(Piece(part.path, part.data) for part in message.parts)])
+
+
+def distinct(pieces: Iterable[Piece]) -> list[Piece]:
+    """Drop empty pieces and repetitions of the same content; the first path stays."""
+    seen: set[Buffer] = set()
+    chosen = []
+    for piece in pieces:
+        if len(piece.data) and piece.data not in seen:
+            seen.add(piece.data)
+            chosen.append(piece)
+    return chosen
+
+
+def within(pieces: Iterable[Piece], limit: int) -> tuple[list[Piece], list[Piece]]:
+    """Split into pieces of at most `limit` bytes and larger ones."""
+    fit: list[Piece] = []
+    large: list[Piece] = []
+    for piece in pieces:
+        (fit if len(piece.data) <= limit else large).append(piece)
+    return fit, large
+
+
+def too_large(piece: Piece, source: str, limit: int) -> Finding:
+    """Say that `source` has not seen a piece because it is over its limit of `limit` bytes."""
+    detail = f"{len(piece.data)} bytes are more than the {limit} that {source} looks at"
+    return Finding(Kind.UNCHECKED, "engine-size-limit", piece.path, source, detail)
