@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.mail.model import Buffer, Envelope, Finding, Kind, Verdict
+from gatepost.mail.model import Buffer, Direction, Envelope, Finding, Kind, Verdict
 from gatepost.mail.receive.spool import Spool
 from gatepost.services import scand
 from gatepost.services.scanners import SMALL, OverloadError, Scanners
@@ -17,7 +17,7 @@ from gatepost.services.scanners import SMALL, OverloadError, Scanners
 ENVELOPE = Envelope("a@example.org", ("b@example.org",))
 
 
-def examine(raw: Buffer, envelope: Envelope) -> Verdict:
+def examine(raw: Buffer, envelope: Envelope, directions: frozenset[Direction]) -> Verdict:
     """Does what the mail says."""
     order = bytes(raw[:20]).split(b"\n")[0]
     if order == b"die":

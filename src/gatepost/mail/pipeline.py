@@ -11,7 +11,7 @@ import hashlib
 import time
 
 from gatepost.mail.inspect.schedule import Scheduler
-from gatepost.mail.model import Budget, Buffer, Envelope, Limits, Message, Part, PartSummary, Verdict
+from gatepost.mail.model import Budget, Buffer, Direction, Envelope, Limits, Message, Part, PartSummary, Verdict
 from gatepost.mail.parse import read
 from gatepost.mail.unpack import passwords, walk
 
@@ -19,14 +19,14 @@ SUMMARY_LIMIT = 500
 """So many parts are named in a verdict; the rest were looked at all the same."""
 
 
-def examine(raw: Buffer, envelope: Envelope, scheduler: Scheduler, limits: Limits) -> Verdict:
+def examine(raw: Buffer, envelope: Envelope, directions: frozenset[Direction], scheduler: Scheduler, limits: Limits) -> Verdict:
     """Look at everything in a mail, in every plausible reading, and return all that was found."""
     start = time.monotonic()
     budget = Budget(limits, cpu=time.process_time, wall=time.monotonic)
     reading = read(raw, budget)
     unpacked = walk(reading.parts, budget, read, passwords.candidates(reading.parts, reading.subject))
     message = Message(raw=raw, parts=unpacked.parts, plain=reading.plain)
-    inspection = scheduler.inspect(message, envelope, budget)
+    inspection = scheduler.inspect(message, envelope, budget, directions)
     return Verdict(
         findings=(*reading.findings, *unpacked.findings, *inspection.findings),
         engines=inspection.reports,

@@ -15,13 +15,13 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from gatepost.mail.model import Buffer, Envelope, Finding, Kind, Verdict
+from gatepost.mail.model import Buffer, Direction, Envelope, Finding, Kind, Verdict
 from gatepost.services.scanners import Job, decode_job, encode_verdict
 from gatepost.system.channel import Channel
 
 log = logging.getLogger(__name__)
 
-Examine = Callable[[Buffer, Envelope], Verdict]
+Examine = Callable[[Buffer, Envelope, frozenset[Direction]], Verdict]
 
 RECYCLE = 20_000
 """A worker makes room for a fresh one after so many mails, so that no leak in a foreign library grows for ever."""
@@ -48,7 +48,7 @@ def work(path: Path, examine: Examine, seconds: float) -> None:
 def _one(job: Job, descriptor: int | None, examine: Examine) -> Verdict:
     try:
         raw = _mapped(descriptor, job.size)
-        return examine(raw, job.envelope)
+        return examine(raw, job.envelope, job.directions)
     except Exception as error:
         log.exception("the scan of a mail of %d bytes failed", job.size)
         finding = Finding(Kind.UNCHECKED, "scanner-error", source="gatepost", detail=f"{type(error).__name__} in the scan worker")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from gatepost.mail.model import Envelope, Finding, Kind, Verdict
+from gatepost.mail.model import Direction, Envelope, Finding, Kind, Verdict
 from gatepost.mail.receive.spool import Spool
 from gatepost.system.channel import AsyncChannel
 
@@ -38,10 +38,11 @@ class OverloadError(Exception):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What a worker is told of a mail whose bytes come as a descriptor; `size` in bytes."""
+    """What a worker is told of a mail whose bytes come as a descriptor: `size` in bytes, `directions` it goes for its recipients."""
 
     envelope: Envelope
     size: int
+    directions: frozenset[Direction]
 
 
 encode_job = msgspec.msgpack.Encoder().encode
@@ -105,11 +106,11 @@ class Scanners:
         self._idle.append(worker)
         self._dispatch()
 
-    async def scan(self, envelope: Envelope, spool: Spool) -> Verdict:
+    async def scan(self, envelope: Envelope, spool: Spool, directions: frozenset[Direction] = frozenset(Direction)) -> Verdict:
         """Have one mail looked at; cancelling forgets the result, not the work. Raises OverloadError."""
         if self.waiting >= self._queue_limit:
             raise OverloadError(f"{self.waiting} mails wait already")
-        payload = encode_job(Job(_bounded(envelope), spool.size))
+        payload = encode_job(Job(_bounded(envelope), spool.size, directions))
         waiting = _Waiting(payload, spool, asyncio.get_running_loop().create_future())
         (self._small if spool.size <= SMALL else self._large).append(waiting)
         self._dispatch()

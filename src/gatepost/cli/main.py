@@ -1,0 +1,67 @@
+"""The command line: finds the subject and hands over; each subject is a file of its own, loaded only when it is asked for.
+
+Not its job: any work.
+Raises: nothing; an error that the user can mend is one sentence on standard error and exit status 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+
+from rich.console import Console
+from rich.table import Table
+
+from gatepost import __version__
+
+SUBJECTS = {
+    "demo": "see it work: clean mail delivered, infected mail stopped",
+    "run": "run the whole mail gateway of a site here, for a first try",
+    "scan": "look at mail files, folders, mailboxes or standard input",
+    "site": "check and show the site file",
+    "mail": "serve: the mail gateway of a site",
+    "log": "what happened, newest last",
+    "message": "the whole way of one mail, and why",
+    "quarantine": "list, show, release and delete what was stopped",
+    "engines": "certify and list the scanning engines",
+    "status": "is everything scanned, and is everybody alive",
+    "doctor": "find what is wrong with this installation, with remedies",
+    "firewall": "compile, prove, explain, apply the firewall",
+    "verify": "probe the real machine from outside and compare with what was declared",
+    "integrity": "what changed that nobody meant to change",
+    "host": "audit this host against its role",
+}
+"""Every subject with the sentence that help shows."""
+
+
+def main() -> None:
+    """Run the subject that the first argument names."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        _help()
+    elif arguments[0] == "--version":
+        sys.stdout.write(f"gatepost {__version__}\n")
+    elif arguments[0] not in SUBJECTS:
+        _unknown(arguments[0])
+    else:
+        app = import_module(f"gatepost.cli.{arguments[0]}").app
+        app(args=arguments[1:], prog_name=f"gatepost {arguments[0]}")
+
+
+def _help() -> None:
+    table = Table.grid(padding=(0, 3))
+    for subject, sentence in SUBJECTS.items():
+        table.add_row(f"  [bold]{subject}[/bold]", sentence)
+    console = Console()
+    console.print("\n[bold]gatepost[/bold]: the network perimeter of an organisation, declared, proved and running\n")
+    console.print(table)
+    console.print("\n  gatepost SUBJECT --help   says more, with examples")
+    console.print("  gatepost scan mail.eml    looks at one mail, with nothing else set up\n")
+
+
+def _unknown(subject: str) -> None:
+    near = get_close_matches(subject, SUBJECTS, 1)
+    hint = f"did you mean {near[0]!r}?" if near else "gatepost --help lists what there is"
+    sys.stderr.write(f"gatepost: there is no {subject!r}; {hint}\n")
+    sys.exit(2)
