@@ -1,0 +1,117 @@
+"""The interface of a journal, so that SQLite and PostgreSQL can stand behind the same code.
+
+What it does: names what rooms above ask of the journal, and the values they get.
+Not its job: any SQL.
+Raises: `JournalError`, and nothing else, from every method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from gatepost.journal.event import Event
+from gatepost.journal.states import State
+
+Reason = Literal["locked", "corrupt", "gone", "newer", "refused", "failed"]
+
+
+class JournalError(Exception):
+    """The journal cannot do what was asked. With "locked" and "failed" it is worth trying again; nothing was written."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for; everything given must match. Addresses may be "@domain". `subject` is a part of the text.
+
+    `since` and `until` are seconds since the epoch; `before` continues a listing after the row with that `number`.
+    """
+
+    id: str = ""
+    since: float = 0.0
+    until: float = 0.0
+    sender: str = ""
+    recipient: str = ""
+    subject: str = ""
+    client: str = ""
+    message_id: str = ""
+    direction: str = ""
+    verdict: str = ""
+    finding: str = ""
+    engine: str = ""
+    states: tuple[State, ...] = ()
+    kept: bool = False
+    before: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One mail for one recipient. `reason` names what decided ("" for clean mail), `kept` says that its bytes are in quarantine."""
+
+    number: int
+    id: str
+    at: float
+    sender: str
+    recipient: str
+    subject: str
+    client: str
+    message_id: str
+    digest: str
+    size: int
+    direction: str
+    verdict: str
+    rule: str
+    reason: str
+    state: State
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """The result of `verify`: how many events there are, and the number and hash of the last."""
+
+    events: int
+    sequence: int
+    hash: str
+
+
+class Journal(Protocol):
+    """What happened, append-only. One writer; any number of readers in any thread."""
+
+    def append(self, events: Sequence[Event], *, sync: bool) -> None:
+        """Write events in one transaction: all or none. With `sync` they are on the disk when this returns."""
+        ...
+
+    def events(self, subject: str = "", kind: str = "", after: int = 0, limit: int = 1000) -> list[tuple[int, Event]]:
+        """Events with their numbers, oldest first."""
+        ...
+
+    def search(self, query: Query) -> list[Row]:
+        """Rows that match, newest first."""
+        ...
+
+    def count(self, query: Query) -> Mapping[str, int]:
+        """How many rows match, by state."""
+        ...
+
+    def facts(self, since: float, until: float) -> Iterator[tuple[float, Mapping[str, Any]]]:
+        """Time and data of each judged mail, for the tally."""
+        ...
+
+    def verify(self) -> Integrity:
+        """Check the whole chain and the database itself."""
+        ...
+
+    def prune(self, before: float) -> int:
+        """Forget events before that time, but no mail that is still held; gives how many. The chain goes on."""
+        ...
+
+    def close(self) -> None:
+        """Write the anchor and let go."""
+        ...

@@ -1,0 +1,107 @@
+"""What events make of the tables for searching: one row a mail, one for each recipient, one for each finding.
+
+What it does: applies one event to the tables, inside the transaction that appends it; forgets what has no event any more.
+Not its job: the events themselves (`store`). Everything here could be computed again from them.
+Raises: `StateError` for a step that cannot be, `KeyError` for a mail event without what `mail.judged` must carry.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from gatepost.journal.event import Event
+from gatepost.journal.states import STEPS, State, StateError, step
+
+JUDGED = "mail.judged"
+
+HELD = (State.QUARANTINED, State.ACCEPTED)
+"""Mail that is not at its end: its events are not forgotten."""
+
+
+def apply(connection: sqlite3.Connection, event: Event) -> None:
+    """Change the tables as `event` says; kinds that do not touch a mail's state change nothing."""
+    if event.kind == JUDGED:
+        _judged(connection, event)
+    elif event.kind in STEPS:
+        _move(connection, event, STEPS[event.kind])
+    elif event.kind == "mail.unkept":
+        connection.execute("UPDATE messages SET kept = 0 WHERE id = ?", (event.subject,))
+
+
+def _judged(connection: sqlite3.Connection, event: Event) -> None:
+    data = event.data
+    found = connection.execute("SELECT number FROM messages WHERE id = ?", (event.subject,)).fetchone()
+    if found:
+        raise StateError("this mail has been judged already")
+    findings = data.get("findings", ())
+    cursor = connection.execute(
+        "INSERT INTO messages (id, at, sender, sender_domain, subject, client, message_id, digest, size, verdict, reason, kept)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.subject,
+            event.at,
+            data["sender"].lower(),
+            domain(data["sender"]),
+            data.get("subject", ""),
+            data.get("client", ""),
+            data.get("message_id", ""),
+            data["digest"],
+            data["size"],
+            findings[0]["kind"] if findings else "clean",
+            findings[0]["name"] if findings else "",
+            bool(data.get("kept")),
+        ),
+    )
+    number = cursor.lastrowid
+    for one in data["recipients"]:
+        address = one["address"].lower()
+        state = step(None, State(one["state"]))
+        connection.execute(
+            "INSERT OR IGNORE INTO recipients VALUES (?, ?, ?, ?, ?, ?)",
+            (number, address, domain(address), one["direction"], state, one["rule"]),
+        )
+    for one in findings:
+        connection.execute("INSERT INTO findings VALUES (?, ?, ?, ?)", (number, one["kind"], one["name"], one.get("source", "")))
+
+
+def _move(connection: sqlite3.Connection, event: Event, then: State) -> None:
+    address = event.data["recipient"].lower()
+    found = connection.execute(
+        "SELECT message, state FROM recipients JOIN messages ON number = message WHERE id = ? AND address = ?", (event.subject, address)
+    ).fetchone()
+    if not found:
+        raise StateError(f"no mail {event.subject} for that recipient is known")
+    connection.execute(
+        "UPDATE recipients SET state = ? WHERE message = ? AND address = ?", (step(State(found[1]), then), found[0], address)
+    )
+
+
+def domain(address: str) -> str:
+    """The domain of an address in lower case, with its at sign; "" for the null sender."""
+    _, at, after = address.lower().rpartition("@")
+    return at + after if at else ""
+
+
+def last_to_forget(connection: sqlite3.Connection, before: float) -> int | None:
+    """The number of the last event that may go: older than `before`, and before the first event of any mail that is still held."""
+    (last,) = connection.execute("SELECT max(sequence) FROM events WHERE at < ?", (before,)).fetchone()
+    (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
+    if last is None:
+        return None
+    (held,) = connection.execute(
+        "SELECT min(events.sequence) FROM recipients JOIN messages ON number = message"
+        " JOIN events ON events.subject = id WHERE state IN (?, ?) OR kept",
+        HELD,
+    ).fetchone()
+    (later,) = connection.execute("SELECT min(sequence) FROM events WHERE at >= ?", (before,)).fetchone()
+    last = min(number - 1 for number in (last + 1, newest, held, later) if number is not None)
+    (first,) = connection.execute("SELECT min(sequence) FROM events").fetchone()
+    return last if last >= first else None
+
+
+def forget(connection: sqlite3.Connection) -> None:
+    """Remove rows of mail whose events are gone."""
+    gone = "SELECT number FROM messages WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.subject = messages.id)"
+    connection.execute(f"DELETE FROM recipients WHERE message IN ({gone})")  # noqa: S608 - a constant
+    connection.execute(f"DELETE FROM findings WHERE message IN ({gone})")  # noqa: S608 - a constant
+    connection.execute(f"DELETE FROM messages WHERE number IN ({gone})")  # noqa: S608 - a constant

@@ -1,0 +1,100 @@
+"""SQL for questions to the journal; pure: texts and parameters out, rows into values.
+
+Not its job: running it (`store`).
+Raises: nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatepost.journal.interface import Query, Row
+from gatepost.journal.states import State
+
+Sql = tuple[str, list[Any]]
+
+_COLUMNS = "number, id, at, sender, address, subject, client, message_id, digest, size, direction, verdict, rule, reason, state, kept"
+_JOIN = "FROM messages CROSS JOIN recipients ON message = number"
+_JOIN_BY_RECIPIENT = "FROM recipients CROSS JOIN messages ON message = number"
+
+
+def events_sql(subject: str, kind: str, after: int, limit: int) -> Sql:
+    """Events of one subject or kind, in order."""
+    conditions = ["sequence > ?"]
+    values: list[Any] = [after]
+    for column, value in (("subject", subject), ("kind", kind)):
+        if value:
+            conditions.append(f"{column} = ?")
+            values.append(value)
+    return f"SELECT sequence, body FROM events WHERE {' AND '.join(conditions)} ORDER BY sequence LIMIT ?", [*values, limit]  # noqa: S608
+
+
+def search_sql(query: Query) -> Sql:
+    """Rows for `query`, newest first. Numbers of messages rise with time, so every index ends in one and gives the order for nothing."""
+    source, conditions, values = _where(query)
+    # The order follows the table that is read first; both columns are equal.
+    order = "message" if source == _JOIN_BY_RECIPIENT else "number"
+    return f"SELECT {_COLUMNS} {source} WHERE {conditions} ORDER BY {order} DESC, address LIMIT ?", [*values, query.limit]
+
+
+def count_sql(query: Query) -> Sql:
+    """How many rows there are, by state."""
+    source, conditions, values = _where(query)
+    return f"SELECT state, count(*) {source} WHERE {conditions} GROUP BY state", values
+
+
+def _where(query: Query) -> tuple[str, str, list[Any]]:
+    by_message = _message_conditions(query)
+    by_recipient = _recipient_conditions(query)
+    conditions = [*by_message, *by_recipient, *_finding_conditions(query)]
+    source = _JOIN_BY_RECIPIENT if by_recipient and not (query.id or query.message_id or query.sender) else _JOIN
+    text = " AND ".join(condition for condition, _ in conditions) or "1"
+    return source, text, [value for _, given in conditions for value in given]
+
+
+def _message_conditions(query: Query) -> list[tuple[str, list[Any]]]:
+    conditions: list[tuple[str, list[Any]]] = []
+    for column, value in (("id", query.id.upper()), ("client", query.client), ("message_id", query.message_id), ("verdict", query.verdict)):
+        if value:
+            conditions.append((f"{column} = ?", [value]))
+    if query.sender:
+        column = "sender_domain" if query.sender.startswith("@") else "sender"
+        conditions.append((f"{column} = ?", [query.sender.lower()]))
+    if query.since:
+        conditions.append(("at >= ?", [query.since]))
+    if query.until:
+        conditions.append(("at < ?", [query.until]))
+    if query.before:
+        conditions.append(("number < ?", [query.before]))
+    if query.kept:
+        conditions.append(("kept", []))
+    if query.subject:
+        conditions.append(("instr(lower(subject), lower(?))", [query.subject]))
+    return conditions
+
+
+def _recipient_conditions(query: Query) -> list[tuple[str, list[Any]]]:
+    conditions: list[tuple[str, list[Any]]] = []
+    if query.recipient:
+        column = "domain" if query.recipient.startswith("@") else "address"
+        conditions.append((f"{column} = ?", [query.recipient.lower()]))
+    if query.states:
+        marks = ", ".join("?" * len(query.states))
+        conditions.append((f"state IN ({marks})", list(query.states)))
+    if query.direction:
+        conditions.append(("direction = ?", [query.direction]))
+    return conditions
+
+
+def _finding_conditions(query: Query) -> list[tuple[str, list[Any]]]:
+    conditions: list[tuple[str, list[Any]]] = []
+    for column, value in (("name", query.finding), ("source", query.engine)):
+        if value:
+            conditions.append((f"number IN (SELECT message FROM findings WHERE {column} = ?)", [value]))  # noqa: S608 - two constants
+    return conditions
+
+
+def row(found: tuple[Any, ...]) -> Row:
+    """The value of one row of `search_sql`."""
+    fields: list[Any] = [*found[:-2], State(found[-2]), bool(found[-1])]
+    return Row(*fields)
