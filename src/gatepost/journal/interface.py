@@ -44,6 +44,7 @@ class Query:
     verdict: str = ""
     finding: str = ""
     engine: str = ""
+    digest: str = ""
     states: tuple[State, ...] = ()
     kept: bool = False
     before: int = 0

@@ -54,7 +54,13 @@ def _where(query: Query) -> tuple[str, str, list[Any]]:
 
 def _message_conditions(query: Query) -> list[tuple[str, list[Any]]]:
     conditions: list[tuple[str, list[Any]]] = []
-    for column, value in (("id", query.id.upper()), ("client", query.client), ("message_id", query.message_id), ("verdict", query.verdict)):
+    for column, value in (
+        ("id", query.id.upper()),
+        ("client", query.client),
+        ("message_id", query.message_id),
+        ("verdict", query.verdict),
+        ("digest", query.digest),
+    ):
         if value:
             conditions.append((f"{column} = ?", [value]))
     if query.sender:
