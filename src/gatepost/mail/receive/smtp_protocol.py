@@ -158,7 +158,7 @@ class SmtpProtocol:
         """End the dialogue, with a last reply; nothing is read afterwards."""
         if reply is not None:
             self._output += render(reply)
-        if self.state in {State.SENDER, State.RECIPIENTS, State.DATA, State.CHUNK, State.CHUNKED}:
+        if self.in_transaction:
             self._events.append(Abandoned())
         self.state = State.CLOSED
         self._asked = None
@@ -178,6 +178,16 @@ class SmtpProtocol:
     def reading_mail(self) -> bool:
         """Whether the client is in the middle of the mail itself."""
         return self.state in {State.DATA, State.CHUNK}
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a mail is under way."""
+        return self.state not in {State.NEW, State.GREETED, State.READY, State.CLOSED}
+
+    @property
+    def closed(self) -> bool:
+        """Whether the dialogue is over."""
+        return self.state is State.CLOSED
 
     @property
     def protocol(self) -> str:

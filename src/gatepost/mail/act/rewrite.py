@@ -1,0 +1,69 @@
+"""A mail on its way out: header fields added and taken out while it streams, without a copy of it.
+
+Not its job: dots and the end of data (`gatepost.mail.smtp.lines`), or deciding what to change.
+Raises: `ValueError` when a field to add has a name that is none; that is a fault of the caller, not of the mail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gatepost.mail.model import Buffer, HeaderEdit
+
+CHUNK = 128 * 1024
+_HEADER_END = re.compile(rb"(?:\A|(?<=\r\n))\r\n")
+_RECEIVED = re.compile(rb"(?im)^received[ \t]*:")
+_NAME = re.compile(r"[!-9;-~]+")
+_NEW_LINE = re.compile(r"[\r\n]+[ \t]*")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Outgoing:
+    """`content` (or `body` in its place) as it goes out: fields with a value stand on top in the given order, the others are taken out.
+
+    The index of a field to take out counts in the mail as it came. `size` is in octets, without transparency dots.
+    """
+
+    __slots__ = ("_content", "_cuts", "_header", "_top", "size")
+
+    def __init__(self, content: Buffer, edits: tuple[HeaderEdit, ...] = (), body: bytes | None = None) -> None:
+        self._content = memoryview(content if body is None else body)
+        end = _HEADER_END.search(self._content)
+        self._header = self._content[: end.start() if end else len(self._content)]
+        self._top = b"".join(_field(edit.name, edit.value) for edit in edits if edit.value is not None)
+        self._cuts = sorted({span for edit in edits if edit.value is None for span in self._find(edit)})
+        self.size = len(self._top) + len(self._content) - sum(end - start for start, end in self._cuts)
+
+    def _find(self, edit: HeaderEdit) -> Iterator[tuple[int, int]]:
+        pattern = rb"(?im)^%b[ \t]*:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*" % re.escape(edit.name.encode())
+        for count, match in enumerate(re.finditer(pattern, self._header), 1):
+            if count == edit.index:
+                yield match.span()
+
+    @property
+    def hops(self) -> int:
+        """How many Received fields the mail has (RFC 5321 6.3)."""
+        return len(_RECEIVED.findall(self._header))
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the octets in pieces of at most `CHUNK`."""
+        if self._top:
+            yield self._top
+        start = 0
+        for cut, after in (*self._cuts, (len(self._content), 0)):
+            for position in range(start, cut, CHUNK):
+                yield bytes(self._content[position : min(position + CHUNK, cut)])
+            start = after
+
+    def seven_bit(self) -> bool:
+        """Whether all octets are ASCII."""
+        return all(chunk.isascii() for chunk in self.chunks())
+
+
+def _field(name: str, value: str) -> bytes:
+    """Write one field; line ends in `value` become foldings, so that no value can begin another field or the body."""
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no name of a header field")
+    folded = "\r\n\t".join(line for line in _NEW_LINE.split(value) if line.strip())
+    return f"{name}: {_UNPRINTABLE.sub(' ', folded)}\r\n".encode("utf-8", "surrogateescape")
