@@ -32,7 +32,9 @@ def _address(text: str) -> str:
     return str(ip_address(text))
 
 
-def _ports(value: int | str) -> tuple[int, int]:
+def _ports(value: object) -> object:
+    if not isinstance(value, int | str):
+        return value
     low, _, high = str(value).partition("-")
     pair = (int(low), int(high or low))
     if not 0 < pair[0] <= pair[1] <= 65535:  # noqa: PLR2004 - the largest port there is
@@ -42,7 +44,7 @@ def _ports(value: int | str) -> tuple[int, int]:
 
 Network = Annotated[str, AfterValidator(_network)]
 Address = Annotated[str, AfterValidator(_address)]
-Ports = Annotated[int | str, AfterValidator(_ports)]
+Ports = Annotated[tuple[int, int], BeforeValidator(_ports)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=8)]
@@ -108,9 +110,12 @@ class Flow(Permission):
 
 
 class Publish(Permission):
-    """A service of an inside host offered under a public address: translation, passage, replies and the way back in, as one thing."""
+    """A service of an inside host offered under public addresses: translation, passage, replies and the way back in, as one thing.
 
-    address: Address
+    An address that the host itself has (as is usual in IPv6) is opened without translation.
+    """
+
+    addresses: Annotated[tuple[Address, ...], BeforeValidator(_several)]
     host: str
     services: Names
     sources: Names = Field(alias="from")
