@@ -47,6 +47,13 @@ class Options:
         """Give a number of bytes, at least 1."""
         return int(self.number(key, default, 1))
 
+    def codes(self, key: str, default: tuple[int, ...]) -> frozenset[int]:
+        """Give a set of exit statuses."""
+        value = self._take(key, default)
+        if not isinstance(value, list | tuple) or not all(isinstance(item, int) and not isinstance(item, bool) for item in value):
+            raise self.error(key, "must be a list of whole numbers")
+        return frozenset(value)
+
     def flag(self, key: str, *, default: bool) -> bool:
         """Give true or false."""
         value = self._take(key, default)
