@@ -52,7 +52,7 @@ def show(file: File = DEFAULT_FILE, json_output: Json = False) -> None:
     if json_output:
         _print_json(values)
     else:
-        Console().print(_toml(values), end="")
+        Console(highlight=False, soft_wrap=True).print(_toml(values), end="")
 
 
 def _read(file: Path) -> tuple[Site | None, tuple[Problem, ...]]:
@@ -70,7 +70,8 @@ def _print_json(value: object) -> None:
 def _report(file: Path, site: Site | None, problems: tuple[Problem, ...]) -> None:
     if site:
         mail = site.mail
-        Console().print(f"[green]ok[/green] {file}: {site.site.name}, mail for {', '.join(mail.domains)} goes on to {mail.next_hop}")
+        sentence = f" {file}: {site.site.name}, mail for {', '.join(mail.domains)} goes on to {mail.next_hop}"
+        Console(highlight=False, soft_wrap=True).print(Text.assemble(("ok", "green"), sentence))
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for problem in problems:

@@ -9,7 +9,6 @@ Raises: `SiteError`, always with at least one problem; also for a file that cann
 from __future__ import annotations
 
 import copy
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,11 +27,16 @@ from gatepost.site.lines import line_index, line_of
 from gatepost.site.model import Site
 from gatepost.site.problem import Problem, SiteError, nearest
 
+ROUNDS = 3
+"""Taking something out can leave something else incomplete, which then goes too."""
+
 PLAIN = {
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "float_parsing": "must be a number",
     "string_type": "must be a text in quotes",
     "tuple_type": "must be a list in brackets",
     "list_type": "must be a list in brackets",
@@ -109,8 +113,7 @@ def _toml(text: str, name: str) -> dict[str, Any]:
 def _validate(data: dict[str, Any]) -> tuple[Site | None, list[ErrorDetails]]:
     """A site, or what pydantic says is wrong."""
     try:
-        # JSON in strict mode takes a list for a tuple, but never "25" for 25.
-        return Site.model_validate_json(json.dumps(data, default=str), strict=True), []
+        return Site.model_validate(data), []
     except ValidationError as error:
         return None, error.errors()
 
@@ -126,11 +129,20 @@ def _follows(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
 def _mended(data: dict[str, Any], details: list[ErrorDetails]) -> Site | None:
     """The site with misspelt keys put right and without what is wrong, if anything usable is left."""
     rest = copy.deepcopy(data)
-    for detail in sorted(details, key=lambda detail: [str(step) for step in _path(detail)], reverse=True):
-        value = _remove(rest, _path(detail))
-        if detail["type"] == "extra_forbidden" and (name := _suggestion(detail)):
-            _table(rest, _path(detail)[:-1]).setdefault(name, value)
-    return _validate(rest)[0]
+    site = None
+    for _ in range(ROUNDS):
+        for detail in sorted(details, key=lambda detail: [str(step) for step in _path(detail)], reverse=True):
+            _mend(rest, detail)
+        site, details = _validate(rest)
+    return site
+
+
+def _mend(data: dict[str, Any], detail: ErrorDetails) -> None:
+    """Rename a misspelt key, or take out what is wrong; what lacks something is taken out whole."""
+    path = _path(detail)[:-1] if detail["type"] == "missing" else _path(detail)
+    value = _remove(data, path) if path else None
+    if detail["type"] == "extra_forbidden" and (name := _suggestion(detail)):
+        _table(data, path[:-1]).setdefault(name, value)
 
 
 def _table(data: Any, path: KeyPath) -> Any:
