@@ -42,7 +42,7 @@ class Workers:
         pid = os.fork()
         if not pid:
             try:
-                scand.work(self.path, examine, seconds)
+                scand.work(scand.connect(self.path), examine, seconds)
             finally:
                 os._exit(0)
         self.pids.append(pid)

@@ -82,7 +82,7 @@ class _Batch:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            scand.work(self._path, wiring.examination(self._site), self._site.mail.limits.wall + SLACK)
+            scand.work(scand.connect(self._path), wiring.examination(self._site), self._site.mail.limits.wall + SLACK)
             code = 0
         finally:
             os._exit(code)

@@ -12,6 +12,7 @@ import mmap
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,12 +27,28 @@ Examine = Callable[[Buffer, Envelope, frozenset[Direction]], Verdict]
 RECYCLE = 20_000
 """A worker makes room for a fresh one after so many mails, so that no leak in a foreign library grows for ever."""
 
+PATIENCE, PAUSE = 30.0, 0.02
+"""Seconds to wait for the front to listen, and between two attempts."""
 
-def work(path: Path, examine: Examine, seconds: float) -> None:
-    """Serve the front at socket `path` until it hangs up. A mail that takes longer than `seconds` kills this process."""
-    sock = socket.socket(socket.AF_UNIX)
-    sock.connect(str(path))
-    channel = Channel(sock)
+
+def connect(path: Path) -> Channel:
+    """Connect to the front, as soon as it listens."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.connect(str(path))
+        except OSError:
+            sock.close()
+            if time.monotonic() > end:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return Channel(sock)
+
+
+def work(channel: Channel, examine: Examine, seconds: float) -> None:
+    """Serve the front until it hangs up. A mail that takes longer than `seconds` kills this process."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for _ in range(RECYCLE):
         frame = channel.receive()

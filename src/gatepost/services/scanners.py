@@ -20,6 +20,7 @@ import msgspec
 from gatepost.mail.model import Direction, Envelope, Finding, Kind, Verdict
 from gatepost.mail.receive.spool import Spool
 from gatepost.system.channel import AsyncChannel
+from gatepost.system.sockets import listen_unix
 
 log = logging.getLogger(__name__)
 
@@ -89,14 +90,8 @@ class Scanners:
 
     def listen(self) -> None:
         """Let workers connect to the socket."""
-        self._path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(self._path))
-        self._path.chmod(0o660)
-        listener.listen(64)
-        listener.setblocking(False)  # noqa: FBT003 the socket's own interface
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
-        self._listener = listener
+        self._listener = listen_unix(self._path)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     def _accept(self, listener: socket.socket) -> None:
         sock, _address = listener.accept()

@@ -6,6 +6,8 @@ Raises: `EngineError` when an engine cannot be made.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gatepost.mail.inspect import registry
 from gatepost.mail.inspect.runner import Role, Slot
 from gatepost.mail.inspect.schedule import Scheduler
@@ -54,3 +56,16 @@ def examination(site: Site) -> Examine:
         return examine(raw, envelope, directions, engines, budget)
 
     return work
+
+
+def readable(site: Site) -> tuple[Path, ...]:
+    """Files and folders that engines name in their options, and so may read."""
+    options = [value for engine in site.engines.values() if engine.enabled for value in engine.options.values()]
+    texts = [text for value in options for text in (value if isinstance(value, list | tuple) else (value,)) if isinstance(text, str)]
+    return tuple(Path(text) for text in texts if text.startswith("/"))
+
+
+def needs_network(site: Site) -> bool:
+    """Whether an engine is reached by TCP, so that its workers cannot be without a network."""
+    sockets = [engine.options.get("socket") for engine in site.engines.values() if engine.enabled]
+    return any(isinstance(socket, str) and not socket.startswith("unix:") for socket in sockets)

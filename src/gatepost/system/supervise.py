@@ -57,6 +57,10 @@ class Supervisor:
         child.restart = False
         self.tell(child, number)
 
+    def again(self, child: Child) -> None:
+        """Ask a child to end; it starts again at once."""
+        self.tell(child, signal.SIGTERM)
+
     def tell(self, child: Child, number: signal.Signals) -> None:
         """Send a signal to a child, if it lives."""
         if child.pid:

@@ -62,6 +62,23 @@ def offer(pending: Pending, alert: Alert) -> Pending:
     return replace(pending, lines=(*pending.lines, Line(alert, 1)))
 
 
+def together(pending: Pending, newer: Pending) -> Pending:
+    """What could not be told, and what came in since."""
+    lines = list(pending.lines)
+    others = pending.others + newer.others
+    for line in newer.lines:
+        place = next(
+            (place for place, old in enumerate(lines) if old.alert.what == line.alert.what and old.alert.name == line.alert.name), -1
+        )
+        if place >= 0:
+            lines[place] = replace(lines[place], count=lines[place].count + line.count)
+        elif len(lines) < MOST_LINES:
+            lines.append(line)
+        else:
+            others += line.count
+    return replace(pending, lines=tuple(lines), others=others)
+
+
 def is_due(pending: Pending, now: float, interval: float) -> bool:
     """Whether a mail should go now: there is something to tell, and the last went an interval ago or its time lies in the future."""
     return bool(pending.lines) and (now - pending.last >= interval or pending.last > now)

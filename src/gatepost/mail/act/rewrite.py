@@ -14,30 +14,54 @@ from gatepost.mail.model import Buffer, HeaderEdit
 CHUNK = 128 * 1024
 _HEADER_END = re.compile(rb"(?:\A|(?<=\r\n))\r\n")
 _RECEIVED = re.compile(rb"(?im)^received[ \t]*:")
+_FIELD_NAME = re.compile(rb"(?m)^([!-9;-~]+)[ \t]*:")
 _NAME = re.compile(r"[!-9;-~]+")
 _NEW_LINE = re.compile(r"[\r\n]+[ \t]*")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+def header_block(content: Buffer) -> memoryview:
+    """The header of a mail, without the empty line after it."""
+    view = memoryview(content)
+    end = _HEADER_END.search(view)
+    return view[: end.start() if end else len(view)]
+
+
+def field_names(content: Buffer) -> list[str]:
+    """The names of all header fields in order."""
+    return [name.decode() for name in _FIELD_NAME.findall(header_block(content))]
+
+
+def field_value(content: Buffer, name: str) -> str | None:
+    """The raw value of the only field called `name`; None when there is none, or more than one."""
+    found = re.findall(_field_pattern(name), header_block(content))
+    if len(found) != 1:
+        return None
+    return bytes(found[0]).partition(b":")[2].decode("utf-8", "surrogateescape").strip()
+
+
+def _field_pattern(name: str) -> bytes:
+    return rb"(?im)^%b[ \t]*:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*" % re.escape(name.encode())
+
+
 class Outgoing:
     """`content` (or `body` in its place) as it goes out: fields with a value stand on top in the given order, the others are taken out.
 
-    The index of a field to take out counts in the mail as it came. `size` is in octets, without transparency dots.
+    The index of a field to take out counts in the mail as it came. `size` is in octets, without transparency dots; `original` the mail as it came.
     """
 
-    __slots__ = ("_content", "_cuts", "_header", "_top", "size")
+    __slots__ = ("_content", "_cuts", "_header", "_top", "original", "size")
 
     def __init__(self, content: Buffer, edits: tuple[HeaderEdit, ...] = (), body: bytes | None = None) -> None:
+        self.original = content
         self._content = memoryview(content if body is None else body)
-        end = _HEADER_END.search(self._content)
-        self._header = self._content[: end.start() if end else len(self._content)]
+        self._header = header_block(self._content)
         self._top = b"".join(_field(edit.name, edit.value) for edit in edits if edit.value is not None)
         self._cuts = sorted({span for edit in edits if edit.value is None for span in self._find(edit)})
         self.size = len(self._top) + len(self._content) - sum(end - start for start, end in self._cuts)
 
     def _find(self, edit: HeaderEdit) -> Iterator[tuple[int, int]]:
-        pattern = rb"(?im)^%b[ \t]*:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*" % re.escape(edit.name.encode())
-        for count, match in enumerate(re.finditer(pattern, self._header), 1):
+        for count, match in enumerate(re.finditer(_field_pattern(edit.name), self._header), 1):
             if count == edit.index:
                 yield match.span()
 

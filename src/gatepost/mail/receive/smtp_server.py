@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -120,6 +121,14 @@ class SmtpServer:
         if self._sweeper is None:
             self._sweep()
         return port
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Take connections from a socket that listens already; it is closed with the server."""
+        loop = asyncio.get_running_loop()
+        create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
+        self._listeners.append(await create(self._session, sock=listener))
+        if self._sweeper is None:
+            self._sweep()
 
     async def drain(self, seconds: float) -> None:
         """Stop: no new connection, no new mail; those under way have `seconds` to end."""

@@ -1,0 +1,118 @@
+"""The front: takes mail by milter and SMTP, and knows nobody but the scan workers and the keeper.
+
+What it does: wires the servers to the gate, sends a heartbeat, drains on SIGTERM: no new connection, mails under way are answered.
+Not its job: binding the sockets (`gateway` does, so that a reload loses no connection), judging.
+Raises: nothing once it serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gatepost.mail.receive.milter_connection import MilterSettings
+from gatepost.mail.receive.milter_server import MilterServer
+from gatepost.mail.receive.milter_session import MilterLimits
+from gatepost.mail.receive.smtp_protocol import Features
+from gatepost.mail.receive.smtp_server import SmtpServer, tls_context
+from gatepost.services.gate import Gate
+from gatepost.services.keeper import Keeper, KeeperError
+from gatepost.services.messages import Beat
+from gatepost.services.outbox import Routes
+from gatepost.services.recipients import known_recipients
+from gatepost.services.scanners import Scanners
+from gatepost.site.model import Site
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 2.0
+"""Seconds between two heartbeats."""
+
+DRAIN = 30.0
+"""Seconds that mails under way have when the front stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """The listening sockets that a front inherits; None where the site does not listen."""
+
+    milter: socket.socket | None
+    smtp: socket.socket | None
+
+
+class _Front:
+    def __init__(self, site: Site, sockets: Sockets, scanners: Scanners, keeper: Keeper, key: Ed25519PublicKey) -> None:
+        self._sockets = sockets
+        self._scanners = scanners
+        self._keeper = keeper
+        self._routes = Routes(site)
+        known = known_recipients(site)
+        self._gates = [Gate(site, scanners, keeper, key, handed_on=handed_on, known=known) for handed_on in (True, False)]
+        self._milter = MilterServer(self._gates[0], MilterSettings(MilterLimits(message=site.mail.size_limit)))
+        self._smtp = SmtpServer(
+            self._gates[1],
+            Features(socket.gethostname(), size=site.mail.size_limit, starttls=site.mail.smtp.tls.certificate is not None),
+            next_hop=self._routes,
+            trusted=tuple(ipaddress.ip_network(network) for network in site.mail.smtp.trusted),
+            tls=_tls(site),
+            outcome=self._gates[1].outcome,
+        )
+
+    async def serve(self) -> None:
+        """Take mail on all sockets."""
+        if self._sockets.milter is not None:
+            await self._milter.serve(self._sockets.milter)
+        if self._sockets.smtp is not None:
+            await self._smtp.serve(self._sockets.smtp)
+
+    async def drain(self) -> None:
+        """Answer what is under way and stop."""
+        await asyncio.gather(self._milter.drain(DRAIN), self._smtp.drain(DRAIN))
+        for gate in self._gates:
+            await gate.drain()
+        self._routes.close()
+
+    async def beat(self) -> None:
+        """Tell the keeper that we live, for ever."""
+        while True:
+            overloaded = sum(gate.overloaded for gate in self._gates)
+            try:
+                await self._keeper.ask(Beat(time.time(), self._scanners.workers, self._scanners.waiting, overloaded))
+            except KeeperError as error:
+                log.warning("the keeper does not hear us: %s", error)
+            await asyncio.sleep(HEARTBEAT)
+
+
+def _tls(site: Site) -> ssl.SSLContext | None:
+    tls = site.mail.smtp.tls
+    return tls_context(Path(tls.certificate), Path(tls.key)) if tls.certificate and tls.key else None
+
+
+async def _serve(site: Site, sockets: Sockets, scan: Path, keep: Path, key: Ed25519PublicKey) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    scanners, keeper = Scanners(scan), Keeper(keep)
+    scanners.listen()
+    front = _Front(site, sockets, scanners, keeper, key)
+    await front.serve()
+    beating = asyncio.get_running_loop().create_task(front.beat())
+    await stop.wait()
+    beating.cancel()
+    await front.drain()
+    scanners.close()
+    keeper.close()
+
+
+def run(site: Site, sockets: Sockets, scan: Path, keep: Path, key: Ed25519PublicKey) -> None:
+    """Be the front until SIGTERM; `scan` and `keep` are the sockets of workers and keeper."""
+    uvloop.run(_serve(site, sockets, scan, keep, key))

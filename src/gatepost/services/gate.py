@@ -1,0 +1,131 @@
+"""The gate: what the receiving servers ask, answered by scanning, deciding and recording, in this order and never in another.
+
+What it does: `message` has a mail scanned, decides for each recipient, has the keeper write down what is promised, and only then answers.
+Not its job: protocols (`mail.receive`), looking at mail (`scand`), writing (`keeperd`).
+Raises: nothing; whatever fails is a temporary failure, and the sender keeps the mail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gatepost.journal.event import new_id
+from gatepost.mail.act import receipt
+from gatepost.mail.act.release import released
+from gatepost.mail.act.rewrite import field_names, field_value
+from gatepost.mail.decide.direction import Perimeter
+from gatepost.mail.decide.policy import Context, decide
+from gatepost.mail.decide.reply import combine, settle
+from gatepost.mail.model import Answer, Decision, Direction, Disposition, Envelope, HeaderEdit, Reply, Verdict
+from gatepost.mail.receive.spool import Spool
+from gatepost.services.keeper import Keeper, KeeperError
+from gatepost.services.messages import Done, Outcome, Record
+from gatepost.services.scanners import OverloadError, Scanners
+from gatepost.site.model import Site
+
+log = logging.getLogger(__name__)
+
+OVERLOADED = Reply(451, "4.3.2", "too many mails wait to be checked, try again in a few minutes")
+NOT_RECORDED = Reply(451, "4.3.0", "the mail gateway could not write down what it would promise, try again later")
+
+KEPT = frozenset({Disposition.QUARANTINE, Disposition.REJECT, Disposition.DELIVER_CLEANED})
+"""With these the mail's bytes go to quarantine."""
+
+
+class Gate:
+    """Satisfies `mail.receive.handler.Handler`. `handed_on` says that our answer delivers the mail (a milter's does)."""
+
+    def __init__(
+        self,
+        site: Site,
+        scanners: Scanners,
+        keeper: Keeper,
+        public_key: Ed25519PublicKey,
+        *,
+        handed_on: bool,
+        known: frozenset[str] | None = None,
+    ) -> None:
+        self._site = site
+        self._perimeter = Perimeter.of(site)
+        self._scanners = scanners
+        self._keeper = keeper
+        self._handed_on = handed_on
+        self._known = known
+        self._public_key = public_key
+        self._telling: set[asyncio.Task[None]] = set()
+        self.overloaded = 0
+
+    async def recipient(self, envelope: Envelope, recipient: str) -> Reply | None:
+        """Say why this recipient is refused: not ours to relay to, or not known here."""
+        return self._perimeter.refusal(envelope, recipient, self._known)
+
+    async def message(self, envelope: Envelope, spool: Spool) -> Answer:
+        """Scan, decide, record, answer."""
+        at = time.time()
+        identifier = new_id(at, random.getrandbits(25))
+        directions = {recipient: self._perimeter.direction(envelope, recipient) for recipient in envelope.recipients}
+        try:
+            verdict = await self._scanners.scan(envelope, spool, frozenset(directions.values()))
+        except OverloadError:
+            self.overloaded += 1
+            return Answer(OVERLOADED)
+        decisions = self._decide(envelope, directions, verdict, spool)
+        answer = combine(decisions, identifier, self._edits(decisions, spool))
+        return await self._record(Record(identifier, at, envelope, verdict, decisions, answer.reply, self._handed_on), answer, spool)
+
+    def _decide(self, envelope: Envelope, directions: Mapping[str, Direction], verdict: Verdict, spool: Spool) -> tuple[Decision, ...]:
+        zone = self._perimeter.zone(envelope.client)
+        token = released(spool.view(), self._public_key, time.time())
+        contexts = (
+            Context(recipient, direction, zone, token.allows(recipient) if token else frozenset())
+            for recipient, direction in directions.items()
+        )
+        return settle(tuple(decide(verdict.findings, context, self._site.policy) for context in contexts))
+
+    def _edits(self, decisions: tuple[Decision, ...], spool: Spool) -> tuple[HeaderEdit, ...]:
+        """Fields of our name that we did not write are taken out; spam is marked."""
+        raw = spool.view()
+        return (
+            *receipt.strip_forged(field_names(raw)),
+            *receipt.spam_header(decisions),
+            *receipt.subject_tag(decisions, field_value(raw, "Subject")),
+        )
+
+    async def _record(self, record: Record, answer: Answer, spool: Spool) -> Answer:
+        """Have it written down, and only then give the answer, with the receipt in its header."""
+        keep = any(decision.disposition in KEPT for decision in record.decisions)
+        try:
+            done = await self._keeper.ask(msgspec.structs.replace(record, keep=keep), spool.fd if keep else None)
+        except KeeperError as error:
+            log.error("mail %s is not answered: %s", record.id, error)  # noqa: TRY400 the reason is all there is to know
+            return Answer(NOT_RECORDED)
+        if not answer.recipients or not isinstance(done, Done):
+            return answer
+        return replace(answer, headers=(*answer.headers, HeaderEdit(receipt.FIELD, done.receipt)), notes={"id": record.id})
+
+    async def outcome(self, _envelope: Envelope, answer: Answer, replies: Mapping[str, Reply]) -> None:
+        """Have it recorded what the next hop said to those who should get the mail. The sender need not wait for it: the mail is safe."""
+        identifier = answer.notes.get("id")
+        told = {recipient: reply for recipient, reply in replies.items() if recipient in answer.recipients}
+        if identifier and told:
+            task = asyncio.get_running_loop().create_task(self._tell(Outcome(identifier, time.time(), told)))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, outcome: Outcome) -> None:
+        try:
+            await self._keeper.ask(outcome)
+        except KeeperError as error:
+            log.error("what became of mail %s is not in the journal: %s", outcome.id, error)  # noqa: TRY400 the reason is all there is
+
+    async def drain(self) -> None:
+        """Wait until everything is recorded."""
+        await asyncio.gather(*self._telling)

@@ -1,0 +1,155 @@
+"""The mail gateway as one command: keeper, front and scan workers under one supervisor.
+
+What it does: binds the listening sockets, loads what workers share, forks everybody, reloads on SIGHUP without dropping a mail
+(a bad site file changes nothing), drains on SIGTERM.
+Not its job: what the processes do; units of systemd, which can run each of them alone.
+Raises: `StartError` when it cannot start, with the remedy.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatepost.mail.inspect.engine import EngineError
+from gatepost.mail.receive.milter_listen import ListenError, listen
+from gatepost.services import frontd, keeperd, keys, scand, wiring
+from gatepost.services.frontd import Sockets
+from gatepost.services.keys import KeyFileError
+from gatepost.site.base import parse_endpoint
+from gatepost.site.load import load
+from gatepost.site.model import Site
+from gatepost.site.problem import SiteError
+from gatepost.system.files import make_directory
+from gatepost.system.jail import Jail, enter
+from gatepost.system.supervise import Child, Supervisor
+
+log = logging.getLogger(__name__)
+
+SLACK = 5.0
+"""Seconds that a worker may take over a mail's wall time before it is killed."""
+
+DRAIN = 40.0
+"""Seconds that all processes together have to finish."""
+
+READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/proc/self", "/proc/meminfo")
+"""What a scan worker may read and run besides Python itself: system libraries and unpacking programs."""
+
+
+class StartError(Exception):
+    """The gateway cannot start; the text says what to do."""
+
+
+@dataclass(slots=True, eq=False)
+class _Generation:
+    """The processes that run with one state of the site file."""
+
+    number: int
+    site: Site
+    front: Child
+    workers: list[Child]
+
+
+class Gateway:
+    """All processes of the mail gateway. `path` is the site file, read again on SIGHUP."""
+
+    def __init__(self, path: Path, site: Site) -> None:
+        self._path = path
+        self._run = Path(site.site.run)
+        self._prepare(site)
+        self._sockets = _bind(site)
+        self._key = keys.public_receipts(Path(site.site.state) / "keys")
+        self._supervisor = Supervisor(self._reload)
+        self._keeper = Child("keeper", lambda: keeperd.run(self._generation.site, self._keep))
+        self._generation = self._make(1, site)
+
+    @property
+    def _keep(self) -> Path:
+        return self._run / "keeper.sock"
+
+    def _prepare(self, site: Site) -> None:
+        """Make the folders and load the engines, or say what is wrong before anything runs."""
+        try:
+            make_directory(Path(site.site.state))
+            make_directory(self._run, 0o755)
+            make_directory(self._run / "scratch")
+            wiring.preload(site)
+            wiring.scheduler(site).close()
+        except EngineError as error:
+            raise StartError(str(error)) from None
+        except KeyFileError as error:
+            raise StartError(str(error)) from None
+        except OSError as error:
+            raise StartError(
+                f"{error.filename}: {error.strerror}; give the user who runs this the right to it, or name another folder"
+            ) from None
+
+    def _make(self, number: int, site: Site) -> _Generation:
+        scan = self._run / f"scan-{number}.sock"
+        front = Child("front", lambda: frontd.run(site, self._sockets, scan, self._keep, self._key))
+        count = site.mail.workers or os.cpu_count() or 1
+        workers = [
+            Child(f"scan worker {one}", lambda one=one: _scan(site, scan, self._run / "scratch" / f"{number}-{one}"))
+            for one in range(count)
+        ]  # type: ignore[misc]
+        return _Generation(number, site, front, workers)
+
+    def serve(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        self._supervisor.add(self._keeper)
+        self._start(self._generation)
+        log.info("serving %s with %d scan workers", self._generation.site.site.name, len(self._generation.workers))
+        self._supervisor.serve(DRAIN)
+
+    def _start(self, generation: _Generation) -> None:
+        for worker in generation.workers:
+            self._supervisor.add(worker)
+        self._supervisor.add(generation.front)
+
+    def _reload(self) -> None:
+        """Start a second generation beside the first, then let the first finish. Sockets and folders stay what they were."""
+        try:
+            site = load(self._path)
+            self._prepare(site)
+        except (SiteError, StartError) as error:
+            log.error("not reloaded, the old configuration stays:\n%s", error)  # noqa: TRY400 the user's mistake, not ours
+            return
+        old, self._generation = self._generation, self._make(self._generation.number + 1, site)
+        self._start(self._generation)
+        self._supervisor.again(self._keeper)
+        self._supervisor.retire(old.front)
+        for worker in old.workers:
+            worker.restart = False
+        log.info("reloaded %s", self._path)
+
+
+def _bind(site: Site) -> Sockets:
+    try:
+        milter = site.mail.milter
+        name = milter.listen if milter.listen is None or milter.listen.startswith("unix:") else f"inet:{milter.listen}"
+        first = listen(name, mode=int(milter.mode, 8), group=milter.group or None) if name else None
+        return Sockets(first, _bind_smtp(site.mail.smtp.listen) if site.mail.smtp.listen else None)
+    except ListenError as error:
+        raise StartError(str(error)) from None
+
+
+def _bind_smtp(written: str) -> socket.socket:
+    endpoint = parse_endpoint(written, 25)
+    kind = "inet6" if ":" in endpoint.host else "inet"
+    return listen(f"{kind}:{endpoint.host}:{endpoint.port}")
+
+
+def _scan(site: Site, path: Path, scratch: Path) -> None:
+    """A scan worker's life: connect to the front, go to jail, make the engines, work."""
+    make_directory(scratch)
+    os.environ["TMPDIR"] = str(scratch)
+    channel = scand.connect(path)
+    readable = (*map(Path, READABLE), Path(sys.prefix), Path(sys.base_prefix), *wiring.readable(site))
+    missing = enter(Jail(readable, (scratch,), network=wiring.needs_network(site)))
+    for layer in missing:
+        log.warning("the scan workers' jail lacks %s", layer)
+    scand.work(channel, wiring.examination(site), site.mail.limits.wall + SLACK)

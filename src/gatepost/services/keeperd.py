@@ -1,0 +1,266 @@
+"""The keeper: the only process that writes quarantine, journal and alerts.
+
+What it does: takes what the front asks in groups, puts it on the disk, and answers only then. One commit serves all that came meanwhile.
+Not its job: judging mail, talking to senders.
+Raises: nothing while it runs; a request that cannot be done is answered with the reason, and the sender keeps the mail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from gatepost.journal.event import Event
+from gatepost.journal.interface import JournalError, Query
+from gatepost.journal.store import SqliteJournal
+from gatepost.mail.act import receipt
+from gatepost.mail.act.contents import ContentError, Contents
+from gatepost.mail.act.deliver import succeeded
+from gatepost.mail.act.quarantine import Quarantine, QuarantineError
+from gatepost.mail.act.record import judged
+from gatepost.mail.model import Disposition
+from gatepost.services import keys, messages
+from gatepost.services.messages import Answered, Beat, Delete, Done, Failed, Health, Look, Numbered, Outcome, Record, Release
+from gatepost.services.outbox import NotSentError, send
+from gatepost.services.teller import Teller
+from gatepost.site.model import Site
+from gatepost.system.channel import AsyncChannel
+from gatepost.system.sockets import listen_unix
+
+log = logging.getLogger(__name__)
+
+HOUSEKEEPING = 3600.0
+"""Seconds between two rounds of expiry."""
+
+REMEMBERED = 10_000
+"""Ids of mails whose receipts are known for a front that asks twice."""
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    channel: AsyncChannel
+    numbered: Numbered
+    descriptor: int | None
+
+    def answer(self, answer: messages.Answer) -> None:
+        if not self.channel.closed:
+            self.channel.send(messages.encode(Answered(self.numbered.number, answer)))
+
+
+class Keeperd:
+    """Everything that the keeper holds."""
+
+    def __init__(self, site: Site) -> None:
+        state = Path(site.site.state)
+        folder = state / "keys"
+        self._site = site
+        self._key = keys.receipts(folder)
+        self.journal = SqliteJournal(state / "journal.sqlite")
+        contents = Contents(state / "quarantine", keys.secret(folder, "quarantine") if site.quarantine.encrypt else None)
+        self._quarantine = Quarantine(contents, self.journal, time.time)
+        self._teller = Teller(site, state / "alerts.json", self.journal)
+        self._waiting: list[_Asked] = []
+        self._receipts: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._beat: Beat | None = None
+        self._started = time.time()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Requests.
+
+    def connect(self, sock: socket.socket) -> None:
+        """Serve one more process."""
+        channel = AsyncChannel(sock, lambda payload, descriptor: self._received(channel, payload, descriptor), lambda: None)
+
+    def _received(self, channel: AsyncChannel, payload: bytes, descriptor: int | None) -> None:
+        try:
+            numbered = messages.decode_request(payload)
+        except msgspec.MsgspecError:
+            log.exception("a request cannot be read")
+            channel.close()
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._work)
+        self._waiting.append(_Asked(channel, numbered, descriptor))
+
+    def _work(self) -> None:
+        """Do everything that came meanwhile as one group."""
+        group, self._waiting = self._waiting, []
+        written = [asked for asked in group if isinstance(asked.numbered.request, Record | Outcome)]
+        if written:
+            self._write(written)
+        for asked in group:
+            match asked.numbered.request:
+                case Release() | Delete() as request:
+                    self._later(asked, request)
+                case Beat() as beat:
+                    self._beat = beat
+                    asked.answer(Done())
+                case Look():
+                    asked.answer(Health(self._started, dict(self._counts), self._beat))
+
+    # Writing down what was judged.
+
+    def _write(self, group: list[_Asked]) -> None:
+        """Write a group in one commit; if that fails, each alone, so that one bad request spoils no other."""
+        try:
+            answers = self._commit(group)
+        except (JournalError, OSError) as error:
+            if len(group) > 1:
+                for asked in group:
+                    self._write([asked])
+                return
+            log.error("not written: %s", error)  # noqa: TRY400 the reason is known, the way to it is of no use
+            answers = [Failed(str(error))]
+        for asked, answer in zip(group, answers, strict=True):
+            if asked.descriptor is not None:
+                os.close(asked.descriptor)
+            asked.answer(answer)
+
+    def _commit(self, group: list[_Asked]) -> list[Done | Failed]:
+        answers: list[Done | Failed] = []
+        events: list[Event] = []
+        promised = False
+        for asked in group:
+            match asked.numbered.request:
+                case Record() as record if self._known(record.id):
+                    answers.append(Done(self._receipts[record.id]))
+                case Record() as record:
+                    promised |= self._keep(record, asked.descriptor)
+                    events.append(self._event(record))
+                    answers.append(Done(self._receipt(record)))
+                case Outcome() as outcome:
+                    events.extend(_outcomes(outcome))
+                    answers.append(Done())
+        self.journal.append(events, sync=promised)
+        for asked in group:
+            if isinstance(asked.numbered.request, Record):
+                self._note(asked.numbered.request)
+        return answers
+
+    def _keep(self, record: Record, descriptor: int | None) -> bool:
+        """Put the bytes of a stopped mail on the disk; whether there were any."""
+        if not record.keep:
+            return False
+        if descriptor is None:
+            raise OSError("the mail to keep did not come with its record")
+        size = os.fstat(descriptor).st_size
+        raw = mmap.mmap(descriptor, size, prot=mmap.PROT_READ) if size else b""
+        self._quarantine.keep(memoryview(raw))
+        return True
+
+    def _event(self, record: Record) -> Event:
+        return judged(
+            record.id,
+            record.at,
+            record.envelope,
+            record.verdict,
+            record.decisions,
+            record.reply,
+            kept=record.keep,
+            handed_on=record.handed_on,
+        )
+
+    def _receipt(self, record: Record) -> str:
+        value = receipt.receipt(record.id, record.at, record.verdict, record.decisions, self._key).value or ""
+        self._receipts[record.id] = value
+        if len(self._receipts) > REMEMBERED:
+            del self._receipts[next(iter(self._receipts))]
+        return value
+
+    def _known(self, identifier: str) -> bool:
+        """Whether this mail is recorded already: the front asked, the connection broke, and it asks again."""
+        if identifier in self._receipts:
+            return bool(self.journal.search(Query(id=identifier, limit=1)))
+        return False
+
+    def _note(self, record: Record) -> None:
+        """Count, and tell whom it concerns."""
+        for decision in record.decisions:
+            self._counts[f"{decision.direction}.{decision.disposition}"] += 1
+        self._counts["mails"] += 1
+        if any(decision.disposition is not Disposition.DELIVER for decision in record.decisions):
+            self._teller.stopped(record)
+
+    # What takes longer.
+
+    def _later(self, asked: _Asked, request: Release | Delete) -> None:
+        task = asyncio.get_running_loop().create_task(self._act(asked, request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _act(self, asked: _Asked, request: Release | Delete) -> None:
+        try:
+            await asyncio.to_thread(self._release if isinstance(request, Release) else self._delete, request)
+        except (QuarantineError, ContentError, JournalError, NotSentError, OSError) as error:
+            asked.answer(Failed(str(error)))
+        else:
+            asked.answer(Done())
+
+    def _release(self, request: Release | Delete) -> None:
+        self._quarantine.release(request.id, request.recipient, request.by, lambda envelope, data: send(self._site, envelope, data))
+
+    def _delete(self, request: Release | Delete) -> None:
+        self._quarantine.delete(request.id, request.recipient, request.by)
+
+    async def keep_house(self) -> None:
+        """Expire what is old, for ever."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING)
+            await asyncio.to_thread(self._quarantine.expire, self._site.quarantine.keep, self._site.quarantine.size)
+            await asyncio.to_thread(self._quarantine.sweep)
+            await asyncio.to_thread(self.journal.prune, time.time() - self._site.journal.keep)
+
+    async def tell(self) -> None:
+        """Send alerts when they are due, for ever."""
+        await self._teller.run()
+
+    def close(self) -> None:
+        """Finish what waits, then let go."""
+        if self._waiting:
+            self._work()
+        self._teller.save()
+        self.journal.close()
+
+
+def _outcomes(outcome: Outcome) -> list[Event]:
+    kinds = {True: "mail.delivered", False: "mail.deferred"}
+    return [
+        Event(
+            outcome.at,
+            kinds[succeeded(reply)] if reply.code < 500 else "mail.refused",  # noqa: PLR2004 RFC 5321 4.2.1
+            outcome.id,
+            {"recipient": recipient, "reply": f"{reply.code} {reply.status} {reply.text}"},
+        )
+        for recipient, reply in outcome.replies.items()
+    ]
+
+
+async def _serve(site: Site, path: Path) -> None:
+    keeper = Keeperd(site)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    listener = listen_unix(path)
+    loop.add_reader(listener, lambda: keeper.connect(listener.accept()[0]))
+    chores = [loop.create_task(keeper.keep_house()), loop.create_task(keeper.tell())]
+    await stop.wait()
+    loop.remove_reader(listener)
+    for chore in chores:
+        chore.cancel()
+    keeper.close()
+
+
+def run(site: Site, path: Path) -> None:
+    """Be the keeper, listening at `path`, until SIGTERM."""
+    asyncio.run(_serve(site, path))
