@@ -131,7 +131,8 @@ def _mended(data: dict[str, Any], details: list[ErrorDetails]) -> Site | None:
     rest = copy.deepcopy(data)
     site = None
     for _ in range(ROUNDS):
-        for detail in sorted(details, key=lambda detail: [str(step) for step in _path(detail)], reverse=True):
+        wrong = [detail for detail in details if not _follows(detail, details)]
+        for detail in sorted(wrong, key=lambda detail: [str(step) for step in _path(detail)], reverse=True):
             _mend(rest, detail)
         site, details = _validate(rest)
     return site
