@@ -7,12 +7,15 @@ Raises: nothing, on any bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gatepost.mail.budget import Budget
 from gatepost.mail.model import Buffer, Finding, Kind, Part
+from gatepost.mail.parse import derive
 from gatepost.mail.parse.header import Headers
 from gatepost.mail.parse.structure import Entity, Tree
+from gatepost.mail.parse.union import Union
 
 SOURCE = "parse"
 
@@ -33,15 +36,30 @@ def read(raw: Buffer, budget: Budget) -> Reading:
     buffer = raw if isinstance(raw, bytes) else bytes(raw)
     tree = Tree(budget)
     root = tree.walk(buffer)
-    findings = tuple(
-        Finding(
-            Kind.UNCHECKED,
-            f"limit-{limit}",
+    start, end = root.header
+    headers = Headers(buffer[start:end], start)
+    if not tree.odd and not tree.over and not (b"\0" in buffer or b"\x0b" in buffer or derive.mixed_ends(buffer)):
+        return Reading(tuple(tree.parts), (), root, plain=True, headers=headers)
+    union = Union(budget, tree.parts, len(buffer))
+    union.walk(buffer)
+    findings = (*_unchecked(tree.over | union.over), *_ambiguous(union))
+    return Reading((*tree.parts, *union.parts), findings, root, plain=False, headers=headers)
+
+
+def _unchecked(over: dict[str, str]) -> Iterator[Finding]:
+    for limit, where in over.items():
+        detail = f"The mail passes the limit of {limit}; what comes after part {where or '1'} was not looked at."
+        yield Finding(Kind.UNCHECKED, f"limit-{limit}", where, SOURCE, detail)
+
+
+def _ambiguous(union: Union) -> Iterator[Finding]:
+    for row, where in union.noticed.values():
+        if not row.refuse:
+            continue
+        yield Finding(
+            Kind.AMBIGUOUS,
+            row.id,
             where,
             SOURCE,
-            f"The mail passes the limit of {limit}; what comes after part {where or '1'} was not looked at.",
+            f"Mail readers differ here: one {row.reader}, another does not; no honest sender writes this.",
         )
-        for limit, where in tree.over.items()
-    )
-    start, end = root.header
-    return Reading(tuple(tree.parts), findings, root, not tree.odd and not findings, Headers(buffer[start:end], start))

@@ -25,6 +25,8 @@ MESSAGES = frozenset({b"message/rfc822", b"message/global", b"message/news"})
 
 _AFTER = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _TELLING = re.compile(rb"(?i)content-|begin |=ybegin|BinHex|^--|[A-Za-z0-9+/]{60}")
+_FIELD_LATER = re.compile(rb"(?i)\s*(?:[!-9;-~]+:[^\n]*\n){0,9}?content-")
+_HIDDEN_PART = re.compile(rb"\n--[^\s][^\n]*\n(?:[!-9;-~]+:[^\n]*\n){0,9}?content-[a-z-]+[ \t]*:", re.IGNORECASE)
 _SHORT = 70
 
 
@@ -130,7 +132,7 @@ class Tree:
         place = header.frame(buffer, start, end)
         block = buffer[place.start : place.end]
         fields = header.content(block)
-        self._notice(block, fields, place, end, message=message)
+        self._notice(buffer, block, fields, place, end, message=message)
         kind = value.parse(fields.types[0]) if fields.types else value.Value(default, {}, sound=True)
         encoding = transfer.named(fields.encodings[0]) if fields.encodings else Encoding.IDENTITY
         if not kind.sound or b"/" not in kind.token:
@@ -141,10 +143,10 @@ class Tree:
         node = _Node(buffer, place, end, path, leaf_path, depth, kind, encoding, fields)
         return self._open(node)
 
-    def _notice(self, block: bytes, fields: header.Content, place: header.Frame, end: int, *, message: bool) -> None:
+    def _notice(self, buffer: bytes, block: bytes, fields: header.Content, place: header.Frame, end: int, *, message: bool) -> None:
         if place.cut:
             self.over.setdefault("header", "")
-        if not header.sound(block) or (message and place.start == place.end < end):
+        if not header.sound(block) or (place.start == place.end < end and (message or _FIELD_LATER.match(buffer, place.body, end))):
             self.odd.add("header")
         for rows in fields[:3]:
             if len(rows) > 1:
@@ -217,6 +219,8 @@ class Tree:
         path = node.leaf_path
         if node.encoding is Encoding.IDENTITY:
             data: bytes | memoryview = memoryview(node.buffer)[node.place.body : node.end]
+            if _HIDDEN_PART.search(node.buffer, node.place.body - 1 if node.place.body else 0, node.end):
+                self.odd.add("delimiters in a leaf")
         else:
             data, sound = transfer.decode(node.encoding, node.buffer[node.place.body : node.end])
             if not sound:

@@ -54,7 +54,9 @@ def parse(value: bytes) -> Value:
     pairs = _SIMPLE_PARAMETER.findall(match[2])
     for key, quoted, bare in pairs:
         found.setdefault(key.lower(), quoted or bare)
-    return Value(match[1].lower(), found, len(found) == len(pairs) and not any(b"=?" in pair[1] for pair in pairs))
+    return Value(
+        match[1].lower(), found, len(found) == len(pairs) and not any(b"=?" in quoted or b"=?" in bare for _, quoted, bare in pairs)
+    )
 
 
 def without_comments(value: bytes) -> bytes:
@@ -85,8 +87,18 @@ def media_type(value: bytes) -> bytes:
 
 def _tolerant(value: bytes) -> Value:
     plain = words.unfold(without_comments(value))
-    keys = dict.fromkeys(match[1].lower() for match in _assignments(plain))
-    return Value(media_type(plain), {key: candidates((plain,), key)[0] for key in keys}, sound=False)
+    found: dict[bytes, bytes] = {}
+    sections: dict[bytes, dict[int, list[bytes]]] = {}
+    for match in _assignments(plain):
+        key, star = match[1].lower(), (match[2] or b"").strip(b"*")
+        written = next(_written(plain, match.end()))
+        if star:
+            sections.setdefault(key, {}).setdefault(int(star[:6]), []).append(written)
+        else:
+            found.setdefault(key, next(_charset_form(written)) if match[2] else written)
+    for key, pieces in sections.items():
+        found.setdefault(key, next(_charset_form(next(_joined(pieces)))))
+    return Value(media_type(plain), found, sound=False)
 
 
 def _assignments(value: bytes) -> Iterator[re.Match[bytes]]:
@@ -164,15 +176,17 @@ def _joined(sections: dict[int, list[bytes]]) -> Iterator[bytes]:
 
 
 def _spellings(value: bytes, key: bytes) -> Iterator[bytes]:
+    """Each spelling of a parameter; inside quoted strings too, since some readers do not see the quotes."""
     sections: dict[int, list[bytes]] = {}
-    for match in islice((match for match in _assignments(value) if match[1].lower() == key), _REPEATS):
-        star = match[2] or b""
+    given = re.finditer(rb"(?<![\w-])" + key + rb"(\*(?:\d++\*?)?)?\s*+=\s*+", value, re.IGNORECASE)
+    for match in islice(given, _REPEATS):
+        star = match[1] or b""
         written = list(_written(value, match.end()))
-        if star == b"*":
+        if star.strip(b"*"):
+            sections.setdefault(int(star.strip(b"*")[:6]), []).append(written[0])
+        elif star:
             for text in written:
                 yield from _charset_form(text)
-        elif star:
-            sections.setdefault(int(star.strip(b"*")[:6]), []).append(written[0])
         yield from written
     if sections:
         for text in _joined(sections):
@@ -187,3 +201,11 @@ def candidates(values: Iterable[bytes], key: bytes) -> list[bytes]:
         for text in _spellings(value, key):
             found.update(dict.fromkeys(_variants(text)))
     return list(found)
+
+
+def given(value: bytes, key: bytes) -> set[bytes]:
+    """The different plain values that one field gives a parameter in different places; continuations count as one."""
+    written = [match for match in _assignments(value) if match[1].lower() == key]
+    plain = {next(_written(value, match.end())) for match in written if not match[2]}
+    extended = {next(_charset_form(next(_written(value, match.end())))) for match in written if match[2] == b"*"}
+    return plain | extended | {b"*" for match in written if (match[2] or b"").strip(b"*")}

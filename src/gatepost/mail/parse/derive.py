@@ -1,0 +1,414 @@
+"""What other readers see: the functions behind the rows of `quirks`, each small and pure.
+
+What it does: from bytes (or fields) to the bytes (or fields) that one kind of reader sees instead.
+Not its job: which of them apply when (`quirks`), and walking what comes out (`union`).
+Raises: nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from gatepost.mail.parse import header, legacy, transfer, value, words
+from gatepost.mail.parse.lenient import base64_readings, quoted_readings
+from gatepost.mail.parse.structure import delimiters
+from gatepost.mail.parse.transfer import Encoding
+
+Fields = header.Content
+
+BARE_CR = re.compile(rb"\r(?!\n)")
+CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+_ANY_END = re.compile(rb"\r*\n|\r")
+_EACH_END = re.compile(rb"\r\n|\r|\n")
+_CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 127))
+_BLANK_CONTROLS = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+
+
+class Place(NamedTuple):
+    """A header block and the body that some reader sees after it."""
+
+    block: bytes
+    body: bytes
+
+
+# --- whole mail
+
+
+def mixed_ends(mail: bytes) -> bool:
+    """Say whether lines end in more than one way."""
+    if b"\r" not in mail:
+        return False
+    rest = mail.replace(b"\r\n", b"")
+    return b"\r" in rest or b"\n" in rest
+
+
+def _usual_end(mail: bytes) -> bytes:
+    """The line end that most lines have, CRLF or LF, so that lines that have it stay as they are."""
+    pairs = mail.count(b"\r\n")
+    return b"\r\n" if 2 * pairs > mail.count(b"\n") else b"\n"
+
+
+def one_line_end(mail: bytes) -> bytes:
+    """Any run of CRs and its LF, or a lone CR, becomes the usual line end."""
+    return _ANY_END.sub(_usual_end(mail), mail)
+
+
+def each_line_end(mail: bytes) -> bytes:
+    """CRLF, CR and LF each become the usual line end."""
+    return _EACH_END.sub(_usual_end(mail), mail)
+
+
+def only_crlf(mail: bytes) -> bytes:
+    """A CR or LF that is not in a CRLF becomes a blank; a mail without CRLF stays."""
+    return re.sub(rb"\r(?!\n)|(?<!\r)\n", b" ", mail) if b"\r\n" in mail else mail
+
+
+def without_nul(mail: bytes) -> bytes:
+    """NULs go."""
+    return mail.replace(b"\x00", b"")
+
+
+def control_blank(mail: bytes) -> bytes:
+    """Control characters other than tab and line ends become blanks."""
+    return mail.translate(_BLANK_CONTROLS)
+
+
+def without_mark(mail: bytes) -> bytes:
+    """A UTF-8 byte order mark at the start goes."""
+    return mail.removeprefix(b"\xef\xbb\xbf")
+
+
+def without_leading_blank(mail: bytes) -> bytes:
+    """Blanks and blank lines at the start go."""
+    return mail.lstrip()
+
+
+# --- end of a header
+
+_PADDED = re.compile(rb"\n[ \t\r\x0b\x0c\x00]*\n")
+_FIELD_LINES = re.compile(rb"(?:(?:[!-9;-~\x80-\xff][^:\r\n\x00]{0,200}:|[ \t]|>?From )[^\n]*\n)*")
+_LATER = re.compile(rb"(?i)\s*(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?content-[a-z-]+[ \t]*:")
+
+
+def after_blank_lines(entity: bytes) -> Iterator[Place]:
+    """The header begins after the blank lines at the start."""
+    rest = entity.lstrip()
+    place = header.frame(rest, 0, len(rest))
+    yield Place(rest[: place.end], rest[place.body :])
+
+
+def padded_blank(entity: bytes) -> Iterator[Place]:
+    """The header ends at the first line that looks blank."""
+    match = _PADDED.search(entity[: header.LONGEST])
+    if match:
+        yield Place(entity[: match.start() + 1], entity[match.end() :])
+
+
+def first_no_field(entity: bytes) -> Iterator[Place]:
+    """The header ends at the first line that has no colon and is no continuation; the line before may be data too."""
+    match = _FIELD_LINES.match(entity, 0, header.LONGEST)
+    if match:
+        yield Place(match[0], entity[match.end() :])
+        yield Place(match[0], entity[match.end() :].partition(b"\n")[2])
+
+
+def later_fields(entity: bytes) -> Iterator[Place]:
+    """The header goes on after its first blank line."""
+    place = header.frame(entity, 0, len(entity))
+    body = entity[place.body :]
+    if _LATER.match(body, 0, header.LONGEST):
+        rest = body.lstrip()
+        later = header.frame(rest, 0, len(rest))
+        yield Place(entity[: place.end] + rest[: later.end], rest[later.body :])
+
+
+def no_header(entity: bytes) -> Iterator[Place]:
+    """All is body."""
+    yield Place(b"", entity)
+
+
+# --- fields of a header
+
+
+def any_field(block: bytes) -> Fields:
+    """All soundly written content fields."""
+    return header.content(block)
+
+
+_ODD_NAME = re.compile(
+    rb"(?:^|(?<=\n))[^a-z\n]{0,64}+content[^a-z\n:]{0,8}(type|transfer[^a-z\n:]{0,8}encoding|disposition|description)"
+    rb"(?![a-z])[^:\n]{0,256}?:+([^\n]*+(?:\n[ \t][^\n]*+)*+)"
+)
+
+
+def _gather(block: bytes, *, folded: bool) -> Fields:
+    found = Fields([], [], [], [])
+    for match in _ODD_NAME.finditer(block.lower()):
+        raw = block[match.start(2) : match.end(2)]
+        text = raw if folded else raw.partition(b"\n")[0]
+        name = match[1]
+        rows = (
+            found.encodings
+            if name.startswith(b"tr")
+            else {b"ty": found.types, b"di": found.dispositions, b"de": found.descriptions}[name[:2]]
+        )
+        rows.append(text.strip())
+    return found
+
+
+def odd_names(block: bytes) -> Fields:
+    """Content fields whose names carry anything but letters round them."""
+    return _gather(block, folded=True)
+
+
+def cut_folds(block: bytes) -> Fields:
+    """Content fields cut at their first line end."""
+    return _gather(block, folded=False)
+
+
+# --- value of a field
+
+
+def without_comments(text: bytes) -> bytes:
+    """Comments go."""
+    return value.without_comments(text)
+
+
+def brackets_blank(text: bytes) -> bytes:
+    """Brackets become blanks."""
+    return text.replace(b"(", b" ").replace(b")", b" ")
+
+
+def encoded_words(text: bytes) -> bytes:
+    """Encoded words are decoded."""
+    return words.encoded_words(text)
+
+
+def without_quotes(text: bytes) -> bytes:
+    """Quotation marks go."""
+    return text.translate(None, b"\"'")
+
+
+def without_backslash(text: bytes) -> bytes:
+    """Backslashes go."""
+    return text.replace(b"\\", b"")
+
+
+def cut_at_control(text: bytes) -> bytes:
+    """The value ends at the first control character."""
+    return CONTROL.split(text, maxsplit=1)[0]
+
+
+_DROPPED = bytes((*range(9), 11, 12, *range(14, 32), *range(127, 256)))
+
+
+def without_control(text: bytes) -> bytes:
+    """Control characters and 8-bit bytes go."""
+    return text.translate(None, _DROPPED)
+
+
+def comma_semicolon(text: bytes) -> bytes:
+    """Commas become semicolons."""
+    return text.replace(b",", b";")
+
+
+_BLANK_ASSIGNMENT = re.compile(rb"([^\s;,=])\s++(?=[\w*-]+\s*=)")
+
+
+def blank_semicolon(text: bytes) -> bytes:
+    """A semicolon is put before each parameter."""
+    return _BLANK_ASSIGNMENT.sub(rb"\1; ", text)
+
+
+def glued_folds(text: bytes) -> bytes:
+    """Folds go with their blanks."""
+    return re.sub(rb"\r*\n[ \t]+", b"", text)
+
+
+# --- delimiters
+
+
+def exact_all(body: bytes, boundaries: tuple[bytes, ...]) -> Iterator[bytes]:
+    """Everything between exact delimiters of one boundary, before the first and after the closing one too."""
+    for boundary in boundaries:
+        position = 0
+        for before, after, _ in delimiters(body, 0, len(body), boundary):
+            yield body[position:before]
+            position = after
+        if position:
+            yield body[position:]
+
+
+def _between(body: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
+    position = 0
+    for match in pattern.finditer(body):
+        yield body[position : match.start()].removesuffix(b"\r")
+        position = match.end()
+    if position:
+        yield body[position:]
+
+
+def loose(body: bytes, boundaries: tuple[bytes, ...]) -> Iterator[bytes]:
+    """Everything between lines that start with any of the boundaries: each of them alone, then all together."""
+    usable = [re.escape(boundary) for boundary in boundaries if boundary and b"\n" not in boundary]
+    for choice in dict.fromkeys((*usable, b"|".join(usable))):
+        if choice:
+            yield from _between(body, re.compile(rb"(?:\A|\n)[ \t>]*--(?:" + choice + rb")[^\n]*(?:\n|\Z)"))
+
+
+_GUESSED = re.compile(rb"(?:\A|\n)[ \t]*--[^\n]*(?:\n|\Z)")
+
+
+def guessed(body: bytes, _boundaries: tuple[bytes, ...]) -> Iterator[bytes]:
+    """Everything between lines that start with two dashes."""
+    return _between(body, _GUESSED)
+
+
+# --- decoding
+
+
+def base64_all(body: bytes) -> Iterator[bytes]:
+    """Every content that a base64 body can have."""
+    return base64_readings(body)
+
+
+def quoted_all(body: bytes) -> Iterator[bytes]:
+    """Every content that a quoted-printable body can have."""
+    return quoted_readings(body)
+
+
+def uu_readings(body: bytes) -> Iterator[bytes]:
+    """Files in the body, and its lines without begin and end."""
+    yield from (file.data for file in legacy.files(body))
+    yield legacy.uu_rows(body)
+    yield legacy.xx_rows(body)
+
+
+def yenc_readings(body: bytes) -> Iterator[bytes]:
+    """yEnc files in the body."""
+    return (file.data for file in legacy.yencoded(body))
+
+
+def binhex_readings(body: bytes) -> Iterator[bytes]:
+    """BinHex files in the body."""
+    return (file.data for file in legacy.binhexed(body))
+
+
+_LETTERS = re.compile(rb"(?:[A-Za-z0-9+/]\s?){24}")
+_ESCAPES = re.compile(rb"(?:=[0-9A-Fa-f]{2}[^=]{0,40}){4}")
+_UU_LINES = re.compile(rb"(?:^|(?<=\n))(?:M[ -`]{60,61}\r?\n|[!-M][ -`]{4,60}[ \r\n`]*\Z)")
+
+
+def guessed_readings(body: bytes) -> Iterator[bytes]:
+    """The body in every encoding that it looks like."""
+    if _LETTERS.search(body):
+        yield from base64_readings(body)
+    if _ESCAPES.search(body):
+        yield from quoted_readings(body)
+    if _UU_LINES.search(body):
+        yield legacy.uu_rows(body)
+    if legacy.hinted(body):
+        yield from (file.data for file in legacy.files(body))
+
+
+_DASHES = re.compile(rb"\n[ \t]*--[^\n]*")
+_GAP = re.compile(rb"\n[ \t\x0b\x0c\x00]*\n")
+_SHORTEST = 24
+_DENSE = 0.9
+
+
+def _dense(block: bytes) -> bool:
+    """Say whether the block is nearly all base64 letters and long words, as no prose is."""
+    letters = len(_NOT_BASE64.sub(b"", block))
+    return letters >= _DENSE * len(block.translate(None, b"\r\n"))
+
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+
+
+def sweep(mail: bytes) -> Iterator[bytes]:
+    """Decode every block between blank or delimiter-like lines in the encoding that it looks like, whatever MIME says."""
+    lines = _ANY_END.sub(b"\n", mail) if b"\r" in mail else mail
+    for section in _DASHES.split(lines):
+        for block in _GAP.split(section):
+            if len(block) >= _SHORTEST and _dense(block):
+                yield from base64_readings(block)
+        if _ESCAPES.search(section):
+            yield from quoted_readings(section)
+    if legacy.hinted(mail):
+        yield from (file.data for file in legacy.files(mail))
+
+
+# --- rules
+
+
+def _tokens(rows: Iterable[bytes]) -> set[bytes]:
+    return {value.media_type(words.unfold(value.without_comments(row))) for row in rows}
+
+
+def _structure(row: bytes) -> tuple[bytes, ...]:
+    """What decides how a body is split: multipart with its boundary, message, or leaf."""
+    found = value.parse(row)
+    family = found.token.partition(b"/")[0]
+    if family == b"multipart":
+        return family, found.parameters.get(b"boundary", b"")
+    return (family,) if family == b"message" else (b"leaf",)
+
+
+def types_conflict(fields: Fields) -> bool:
+    """Several Content-Type fields name different structures."""
+    return len({_structure(row) for row in fields.types}) > 1
+
+
+def encoding_of(text: bytes) -> set[Encoding]:
+    """Every decoder that a value of Content-Transfer-Encoding can be taken to name; UNKNOWN when none."""
+    squeezed = re.sub(rb"[^a-z0-9]", b"", text.lower())
+    found = {encoding for mark, encoding in _MARKS if mark in squeezed}
+    return found or {transfer.named(text)}
+
+
+_MARKS = (
+    (b"base64", Encoding.BASE64),
+    (b"b64", Encoding.BASE64),
+    (b"gzip64", Encoding.BASE64),
+    (b"quoted", Encoding.QUOTED),
+    (b"uuenc", Encoding.UU),
+    (b"xuu", Encoding.UU),
+    (b"yenc", Encoding.YENC),
+    (b"binhex", Encoding.BINHEX),
+)
+
+
+def encodings_conflict(fields: Fields) -> bool:
+    """Several transfer encodings are named, in several fields or in one."""
+    found = [
+        transfer.named(item) for row in fields.encodings for item in words.unfold(value.without_comments(row)).split(b",") if item.strip()
+    ]
+    return len(set(found)) > 1
+
+
+def boundaries_conflict(fields: Fields) -> bool:
+    """One Content-Type gives several boundaries that differ."""
+    for row in fields.types:
+        plain = words.unfold(value.without_comments(row))
+        if value.media_type(plain).startswith(b"multipart") and len(value.given(plain, b"boundary")) > 1:
+            return True
+    return False
+
+
+def control_in_field(fields: Fields) -> bool:
+    """A type or an encoding holds a control character."""
+    return any(CONTROL.search(row) for row in (*fields.types, *fields.encodings))
+
+
+def is_partial(fields: Fields) -> bool:
+    """The part is a piece of a mail."""
+    return b"message/partial" in _tokens(fields.types)
+
+
+def is_external(fields: Fields) -> bool:
+    """The part names a place where its content is."""
+    return b"message/external-body" in _tokens(fields.types)

@@ -1,0 +1,247 @@
+"""All readings of a mail that is odd: walks it row by row of the table of quirks and collects every content that any reader sees.
+
+What it does: applies each row of `quirks` whose trigger matches at the stage where it belongs, and keeps what is new.
+Not its job: the plain reading (`structure`), deciding that a mail is odd (`reader`).
+Raises: nothing; what the budget or the allowance of work leaves unread makes `exhausted` false.
+Source: draft-chen-email-mime-ambiguity-defense-00, "multi-view extraction and union scanning".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from gatepost.mail.budget import KIB, MIB, Budget, BudgetError
+from gatepost.mail.model import Buffer, Part
+from gatepost.mail.parse import charset, derive, header, legacy, names, quirks, transfer, value
+from gatepost.mail.parse.quirks import Quirk
+from gatepost.mail.parse.structure import DEEPEST
+from gatepost.mail.parse.transfer import Encoding
+
+# Bytes that may be copied while reading a mail in other ways, as a multiple of its size and a floor.
+_WORK_FACTOR = 64
+_WORK_FLOOR = 16 * MIB
+_WORK_MOST = 2048 * MIB
+# Contents and entities that may be looked at: a floor, and one more for so many bytes of mail.
+_ITEMS_FLOOR = 20_000
+_ITEM_BYTES = 64
+_PLAIN = "any-field"
+_MOST_VALUES = 64
+_LONGEST_VALUE = 128 * KIB
+
+_HEADER_LIKE = re.compile(
+    rb"\s*(?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n){0,64}?content-(?:type|transfer-encoding|disposition)[^\n:]*:", re.IGNORECASE
+)
+
+
+class _Entity(NamedTuple):
+    """A header and body still to be read: where it stands, which quirk led to it, whether its frame is sound enough to judge it."""
+
+    data: bytes
+    path: str
+    depth: int
+    label: str
+    firm: bool
+    default: bytes
+
+
+class _Leaf(NamedTuple):
+    """A content that some reader sees, with what is declared of it."""
+
+    data: bytes
+    path: str
+    depth: int
+    label: str
+    declared: str = "text/plain"
+    called: tuple[str, ...] = ()
+    charsets: tuple[str, ...] = ()
+
+
+class Union:
+    """One walk over all readings. After `walk`: `parts` (new ones only), `noticed` (rules that matched, and where), `exhausted`."""
+
+    __slots__ = ("_budget", "_items", "_known", "_left", "_queue", "_visited", "exhausted", "noticed", "over", "parts")
+
+    def __init__(self, budget: Budget, known: Iterable[Part], size: int) -> None:
+        self._budget = budget
+        self._left = min(_WORK_FLOOR + _WORK_FACTOR * size, _WORK_MOST)
+        self._items = _ITEMS_FLOOR + size // _ITEM_BYTES
+        self._known: dict[tuple[int, int], set[str]] = {}
+        self._visited: set[tuple[int, int, bytes]] = set()
+        self._queue: list[_Entity] = []
+        self.parts: list[Part] = []
+        self.noticed: dict[str, tuple[Quirk[quirks.Rule], str]] = {}
+        self.over: dict[str, str] = {}
+        self.exhausted = True
+        for part in known:
+            self._known.setdefault(_key(part.data), set()).update(part.names)
+
+    def walk(self, mail: bytes) -> None:
+        """Read `mail` in every way that the budget allows."""
+        try:
+            for label, view in _views(mail):
+                self._work(view)
+                self._queue.append(_Entity(view, "", 0, label, firm=True, default=b"text/plain"))
+                self._drain()
+                for data in quirks.SWEEP.derive(view):
+                    self._leaf(_Leaf(data, "", 1, quirks.SWEEP.id))
+                self._drain()
+        except BudgetError as error:
+            self.exhausted = False
+            self.over.setdefault(error.limit, error.where)
+
+    def _work(self, data: bytes) -> None:
+        self._left -= len(data)
+        self._items -= 1
+        if self._left < 0 or self._items < 0:
+            raise BudgetError("readings")
+        if not self._items & 63:
+            self._budget.time()
+
+    def _drain(self) -> None:
+        while self._queue:
+            entity = self._queue.pop()
+            key = (*_key(entity.data), entity.default)
+            if entity.firm:
+                self._judge(entity)
+            if key not in self._visited:
+                self._visited.add(key)
+                self._read(entity)
+
+    def _read(self, entity: _Entity) -> None:
+        seen = set()
+        for label, place in _places(entity):
+            if place in seen:
+                continue
+            seen.add(place)
+            self._work(place.body)
+            fields = _fields(place.block)
+            self._body(entity, place.body, fields, label or entity.label)
+
+    def _judge(self, entity: _Entity) -> None:
+        """Apply the rules to the header in its plain frame; a piece that was only guessed to be a part is not judged."""
+        place = header.frame(entity.data, 0, len(entity.data))
+        fields = derive.odd_names(entity.data[place.start : place.end])
+        for rule in quirks.RULES:
+            if rule.id not in self.noticed and rule.derive(fields):
+                self.noticed[rule.id] = rule, entity.path
+
+    def _body(self, entity: _Entity, body: bytes, fields: derive.Fields, label: str) -> None:
+        types = _variants(fields.types)
+        tokens = {value.media_type(text) for text in types} or {entity.default}
+        called = names.of_fields(fields.types, fields.dispositions, fields.descriptions)
+        charsets = tuple(text.decode("latin-1").lower() for text in value.candidates(types, b"charset"))
+        declared = min(tokens).decode("latin-1")
+        for row, content in _contents(body, fields.encodings):
+            why = row or label
+            children = self._split(entity, content, types, why)
+            if entity.depth < DEEPEST and (
+                any(token.startswith(b"message") for token in tokens) or _HEADER_LIKE.match(content, 0, header.LONGEST)
+            ):
+                self._queue.append(_Entity(content, entity.path, entity.depth + 1, why, entity.firm, b"text/plain"))
+            if not children or content is not body:
+                self._leaf(_Leaf(content, entity.path, entity.depth, why, declared, called, charsets))
+
+    def _split(self, entity: _Entity, content: bytes, types: list[bytes], label: str) -> int:
+        found = value.candidates(types, b"boundary")
+        boundaries = tuple(text for text in found if b"--" + text in content)
+        default = b"message/rfc822" if any(b"digest" in text.lower() for text in types) else b"text/plain"
+        count = 0
+        if entity.depth >= DEEPEST:
+            return 0
+        for row in quirks.SPLITS:
+            if row.trigger and not row.trigger(content):
+                continue
+            firm = entity.firm and row is quirks.SPLITS[0]
+            for piece in row.derive(content, boundaries):
+                count += 1
+                self._work(piece)
+                path = f"{entity.path}.{count}" if entity.path else str(count)
+                self._queue.append(_Entity(piece, path, entity.depth + 1, label or row.id, firm, default))
+        return count
+
+    def _leaf(self, leaf: _Leaf) -> None:
+        self._work(leaf.data)
+        self._add(leaf, leaf.data, leaf.called, leaf.label)
+        if legacy.hinted(leaf.data):
+            for file in legacy.files(leaf.data):
+                self._add(leaf, file.data, names.collect((file.name,)), leaf.label)
+        for declared in leaf.charsets or ("",) if leaf.declared.startswith("text") else ():
+            for text in charset.in_utf8(leaf.data, declared):
+                self._add(leaf, text, leaf.called, leaf.label)
+
+    def _add(self, leaf: _Leaf, data: bytes, called: tuple[str, ...], label: str) -> None:
+        known = self._known.setdefault(_key(data), set())
+        if not data or (known and known.issuperset(called)) or (not called and "" in known):
+            return
+        self._budget.part(min(leaf.depth, self._budget.limits.depth), leaf.path)
+        self._budget.content(len(data), leaf.path)
+        known.update(called or ("",))
+        first = leaf.charsets[0] if leaf.charsets else ""
+        self.parts.append(Part(leaf.path or "1", data, called, leaf.declared, reading=label or _PLAIN, charset=first, depth=leaf.depth))
+        if leaf.depth < DEEPEST and _HEADER_LIKE.match(data, 0, header.LONGEST):
+            self._queue.append(_Entity(data, leaf.path, leaf.depth + 1, label, firm=False, default=b"text/plain"))
+
+
+def _key(data: Buffer) -> tuple[int, int]:
+    """What tells contents apart: length and Python's keyed hash (SipHash with a secret of this process)."""
+    return len(data), hash(bytes(data))
+
+
+def _views(mail: bytes) -> Iterator[tuple[str, bytes]]:
+    """The mail as it stands, as each row of the stage MAIL rewrites it, and as all of them together do."""
+    yield "", mail
+    together = mail
+    for row in quirks.MAIL:
+        if row.trigger is None or row.trigger(mail):
+            yield row.id, row.derive(mail)
+            together = row.derive(together)
+    if together != mail:
+        yield quirks.MAIL[0].id, together
+
+
+def _places(entity: _Entity) -> Iterator[tuple[str, derive.Place]]:
+    data = entity.data
+    plain = header.frame(data, 0, len(data))
+    yield "", derive.Place(data[plain.start : plain.end], data[plain.body :])
+    for row in quirks.FRAMES:
+        if row.trigger is None or row.trigger(data):
+            for place in row.derive(data):
+                yield row.id, place
+
+
+def _fields(block: bytes) -> derive.Fields:
+    """The content fields that any row of the stage FIELD finds, each value once, the plain ones first."""
+    merged = derive.Fields([], [], [], [])
+    for row in quirks.FIELDS:
+        if row.trigger is None or row.trigger(block):
+            for rows, more in zip(merged, row.derive(block), strict=True):
+                rows += [text[:_LONGEST_VALUE] for text in more if text not in rows][:_MOST_VALUES]
+    return merged
+
+
+def _variants(rows: list[bytes]) -> list[bytes]:
+    """Each value, as each row of the stage VALUE rewrites it, and as all of them together do."""
+    found: dict[bytes, None] = {}
+    for text in rows:
+        found[text] = None
+        together = text
+        for row in quirks.VALUES:
+            if row.trigger is None or row.trigger(text):
+                found[row.derive(text)] = None
+                together = row.derive(together)
+        found[together] = None
+    return list(found)
+
+
+def _contents(body: bytes, rows: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The body, and what each encoding that some reader may read in the fields makes of it: (row of BODIES or "", content)."""
+    yield "", body
+    encodings = dict.fromkeys(encoding for text in _variants(rows) for encoding in sorted(derive.encoding_of(text)))
+    for encoding in encodings:
+        plain, sound = transfer.decode(encoding, body)
+        yield "", plain
+        for row in () if sound else quirks.BODIES.get(encoding, ()):
+            for content in row.derive(body):
+                yield row.id, content
