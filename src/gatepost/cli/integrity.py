@@ -1,0 +1,298 @@
+"""`gatepost integrity`: what changed that nobody meant to change.
+
+Each command parses its arguments and makes one call. Exit status: 0 all well, 1 findings, 2 could not check.
+Raises: nothing; an error that the user can mend is one sentence on standard error and exit status 2.
+"""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gatepost.integrity import accept as accepting
+from gatepost.integrity import baseline as baselines
+from gatepost.integrity import report as reports
+from gatepost.integrity import sign, text
+from gatepost.integrity.accept import AcceptError, Choice
+from gatepost.integrity.baseline import Watched
+from gatepost.integrity.chain import ChainError
+from gatepost.integrity.changes import ChangesError
+from gatepost.integrity.check import CheckError, Options
+from gatepost.integrity.check import check as run_check
+from gatepost.integrity.compile import PolicyError
+from gatepost.integrity.entry import path_of, shown
+from gatepost.integrity.scan import ScanError, Tally
+from gatepost.integrity.sign import KeyFileError, Signer
+from gatepost.integrity.state import State, StateError
+from gatepost.integrity.store import Baseline, BaselineError
+from gatepost.site.integrity import Integrity
+from gatepost.site.load import load
+from gatepost.site.problem import SiteError
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True, help="What changed that nobody meant to change.")
+
+BROKEN = 2
+DEFAULT_SITE = Path("/etc/gatepost/site.toml")
+DEFAULT_STATE = Path("/var/lib/gatepost")
+
+SiteFile = Annotated[Path | None, typer.Option("--site", help=f"The site file; {DEFAULT_SITE} when it is there, else a default policy.")]
+Root = Annotated[Path, typer.Option("--root", help="The tree to look at, such as the mounted disk of another host.")]
+StateFolder = Annotated[Path | None, typer.Option("--state", help="Where to remember; the site's state folder when not given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Who = Annotated[str, typer.Option("--who", help="Who does this; the user who called sudo when not given.")]
+Why = Annotated[str, typer.Option("--why", help="The reason; it stands in the ledger and in the next report.")]
+Key = Annotated[Path | None, typer.Option("--key", help="The private key to sign with; the key of this host when not given.")]
+
+_EXPECTED = (
+    AcceptError,
+    BaselineError,
+    ChainError,
+    ChangesError,
+    CheckError,
+    KeyFileError,
+    OSError,
+    PolicyError,
+    ScanError,
+    SiteError,
+    StateError,
+)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _told(command: Command) -> Command:
+    """An error that the user can mend is told in plain words and ends with 2."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except _EXPECTED as error:
+            sys.stderr.write(f"gatepost integrity: {error}\n")
+            raise typer.Exit(BROKEN) from None
+
+    return run  # type: ignore[return-value]
+
+
+def watched_host(site_file: Path | None, root: Path, state_folder: Path | None) -> Watched:
+    """The host as the site file declares it, or with a default policy. Raises SiteError."""
+    if site_file is None and not DEFAULT_SITE.exists():
+        section, folder = Integrity(), DEFAULT_STATE
+    else:
+        site = load(site_file or DEFAULT_SITE)
+        section, folder = site.integrity, Path(site.site.state)
+    state = State((state_folder or folder) / "integrity", section.signer, section.strict)
+    return Watched(section, state, root)
+
+
+def _caller() -> str:
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def _signer(watched: Watched, key: Path | None) -> Signer:
+    if key is None:
+        return watched.state.host_key()
+    return sign.load_key(key, os.environ.get("GATEPOST_PASSPHRASE", "").encode())
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Tally], None]]:
+    """A progress bar on a terminal, silence elsewhere. `total` 0: nobody knows how many objects there are."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} objects"), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("looking", total=total or None)
+        yield lambda tally: bar.update(task, completed=tally.entries)
+
+
+@app.command()
+@_told
+def init(
+    site: SiteFile = None,
+    root: Root = Path("/"),
+    state: StateFolder = None,
+    key: Key = None,
+    who: Who = "",
+    why: Why = "first baseline",
+    as_json: AsJson = False,
+) -> None:
+    """Describe the host as it is now, and sign that: the baseline of all later checks."""
+    watched = watched_host(site, root, state)
+    watched.state.prepare()
+    signer = None if watched.section.signer and key is None else _signer(watched, key)
+    begun = time.monotonic()
+    with _progress(0) as bar:
+        made = baselines.make_baseline(watched, who or _caller(), why, signer, bar)
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "baseline": made.digest,
+                    "in_force": made.in_force,
+                    "entries": made.tally.entries,
+                    "missing": [shown(path_of(m)) for m in made.missing],
+                }
+            )
+        )
+        return
+    print(
+        f"baseline {made.digest[:12]} of {watched.host}: {made.tally.entries:,} objects, {made.tally.bytes / 1e6:,.0f} MB read in {time.monotonic() - begun:.0f} s"
+    )
+    for key_bytes in made.missing:
+        print(f"  remark: {shown(path_of(key_bytes))} is in the policy but does not exist; it becomes a finding when it appears")
+    if made.in_force:
+        print(f"  signed with key {signer.public.id if signer else ''}, in force. Next: gatepost integrity check")
+    else:
+        print(f"  it waits for its signature in {watched.state.pending}: gatepost integrity seal --key KEYFILE")
+
+
+@app.command()
+@_told
+def check(
+    site: SiteFile = None,
+    root: Root = Path("/"),
+    state: StateFolder = None,
+    full: Annotated[bool, typer.Option("--full", help="Read all content, whatever the metadata say.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Metadata first, even if a full check is due.")] = False,
+    nonce: Annotated[str, typer.Option("--nonce", help="The value for the canary, chosen by another host.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare the host with its baseline. Exit status 0: all well, 1: findings, 2: could not check."""
+    watched = watched_host(site, root, state)
+    with _progress(_known_entries(watched)) as bar:
+        report = run_check(watched, Options(True if full else False if quick else None, nonce), bar)
+    _show(report, as_json)
+    raise typer.Exit(report.status.exit_status)
+
+
+@app.command()
+@_told
+def accept(  # noqa: PLR0917 - typer reads options from parameters
+    items: Annotated[
+        list[int] | None, typer.Argument(help="Numbers of findings as `gatepost integrity report --numbers` lists them.")
+    ] = None,
+    path: Annotated[list[str] | None, typer.Option("--path", help="All findings at or below this path.")] = None,
+    package: Annotated[list[str] | None, typer.Option("--package", help="All findings in files of this package.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All findings.")] = False,
+    why: Why = "",
+    who: Who = "",
+    site: SiteFile = None,
+    root: Root = Path("/"),
+    state: StateFolder = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accept findings of the last report, exactly as they were shown there."""
+    watched = watched_host(site, root, state)
+    choice = Choice(frozenset(items or ()), tuple(path or ()), tuple(package or ()), everything)
+    chosen = accepting.accept(watched.state, root, choice, who or _caller(), why, _signer(watched, key), time.time())
+    if as_json:
+        print(json.dumps([{"path": shown(c.key), "kind": c.kind.value} for c in chosen]))
+    else:
+        print(f"accepted {len(chosen)}: {why}")
+        for change in chosen[:20]:
+            print(f"  {change.kind.value:9} {shown(path_of(change.key))}")
+        if len(chosen) > 20:  # noqa: PLR2004 - a screenful
+            print(f"  ... and {len(chosen) - 20} more")
+
+
+@app.command()
+@_told
+def report(
+    number: Annotated[int, typer.Argument(help="Which report; the newest when not given.")] = 0,
+    site: SiteFile = None,
+    root: Root = Path("/"),
+    state: StateFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a report again; exit status as that of its check."""
+    watched = watched_host(site, root, state)
+    path = watched.state.report_path(number) if number else watched.state.last_report()
+    if path is None:
+        raise AcceptError("there is no report yet; run `gatepost integrity check` first")
+    found = reports.opened_report(path.read_bytes(), (watched.state.host_key().public,), path.name)[0]
+    _show(found, as_json)
+    raise typer.Exit(found.status.exit_status)
+
+
+@app.command("verify-report")
+@_told
+def verify_report(
+    file: Annotated[Path, typer.Argument(help="The report file; its neighbours in the folder are looked at too.")],
+    key: Annotated[str, typer.Option("--key", help='The public key of the host: "ed25519 ..." or a file that holds it.')] = "",
+    nonce: Annotated[str, typer.Option("--nonce", help="The canary value that you asked for.")] = "",
+    max_hours: Annotated[float, typer.Option("--max-hours", help="Alarm when the report is older.")] = 0,
+    site: SiteFile = None,
+    state: StateFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a report away from its host: signature, chain, canary, age. Exit status 0: genuine, 2: forged or broken."""
+    if key:
+        line = Path(key).read_text("ascii") if Path(key).exists() else key
+        trusted = (sign.public_key(line),)
+    else:
+        trusted = (watched_host(site, Path("/"), state).state.host_key().public,)
+    found = reports.verify(file, trusted, nonce=nonce, now=time.time(), max_hours=max_hours)
+    if as_json:
+        print(
+            json.dumps(
+                {"genuine": not found.problems, "problems": found.problems, "digest": found.digest, "status": found.report.status.value}
+            )
+        )
+    elif found.problems:
+        print(f"FORGED OR BROKEN: {file}")
+        for problem in found.problems:
+            print(f"  {problem}")
+    else:
+        print(f"genuine: {file}, report {found.report.sequence} of {found.report.host}, {text.moment(found.report.finished)}")
+        print(f"  result    {text.headline(found.report)}")
+        print(f"  digest    {found.digest}")
+    raise typer.Exit(BROKEN if found.problems else 0)
+
+
+@app.command()
+@_told
+def seal(
+    key: Key = None, who: Who = "", why: Why = "baseline", site: SiteFile = None, root: Root = Path("/"), state: StateFolder = None
+) -> None:
+    """Sign a baseline that waits for a key kept elsewhere, and put it in force."""
+    watched = watched_host(site, root, state)
+    digest = baselines.seal_pending(watched.state, _signer(watched, key), who or _caller(), why)
+    print(f"baseline {digest[:12]} is signed and in force")
+
+
+@app.command("key")
+@_told
+def make_key(file: Annotated[Path, typer.Argument(help="Where the private key goes: best a stick that leaves the host.")]) -> None:
+    """Make a signing key; GATEPOST_PASSPHRASE locks it."""
+    made = sign.make_key(file, os.environ.get("GATEPOST_PASSPHRASE", "").encode())
+    print(f'key {made.public.id}: private {file}, public {file}.pub\nfor the site file:  [integrity]  signer = "{made.public.text}"')
+
+
+def _known_entries(watched: Watched) -> int:
+    try:
+        return Baseline(watched.state.baseline, watched.state.baseline_keys()).manifest.entries
+    except (BaselineError, KeyFileError, OSError):
+        return 0
+
+
+def _show(found: reports.Report, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({**msgspec.to_builtins(found), "status": found.status.value}, indent=1))
+    else:
+        sys.stdout.write(text.rendered(found))
