@@ -107,7 +107,7 @@ def test_agreement_never_exceeds_offer_or_wish(version: int, actions: int, steps
 
 
 def test_macro_lists_are_sent_only_where_they_were_offered() -> None:
-    names = {Stage.MAIL: "i {auth_authen}", Stage.EOH: ""}
+    names = wire.macro_lists({Stage.MAIL: "i {auth_authen}", Stage.EOH: ""})
 
     assert wire.agreement(Options(6, Action.SETSYMLIST, 0), names)[17:] == b"\0\0\0\2i {auth_authen}\0\0\0\0\6\0"
     assert wire.agreement(Options(6, 0, 0), names)[17:] == b""

@@ -36,6 +36,7 @@ from gatepost.mail.receive.milter_wire import (
     Step,
     agreement,
     connection,
+    macro_lists,
     macros,
     options,
     reply,
@@ -45,20 +46,22 @@ from gatepost.mail.receive.milter_wire import (
 )
 
 WANTED_ACTIONS = int(Action.ADDHDRS | Action.CHGHDRS | Action.CHGBODY | Action.DELRCPT | Action.SETSYMLIST)
-SILENT = sum(NO_REPLY.values())
-WANTED_STEPS = SILENT | Step.NOUNKNOWN | Step.NODATA | Step.SKIP | Step.HDR_LEADSPC
+SILENT = int(sum(NO_REPLY.values()))
+WANTED_STEPS = int(SILENT | Step.NOUNKNOWN | Step.NODATA | Step.SKIP | Step.HDR_LEADSPC)
 
 # Postfix sends the macros of EOH before every header field, so none are asked for there. Sendmail looks at the list of EOM only where
 # one of EOH is given, hence the empty one.
-WANTED_MACROS = {
-    Stage.CONNECT: "{client_addr}",
-    Stage.HELO: "",
-    Stage.MAIL: "i {auth_authen}",
-    Stage.RCPT: "i",
-    Stage.DATA: "",
-    Stage.EOB: "i",
-    Stage.EOH: "",
-}
+WANTED_MACROS = macro_lists(
+    {
+        Stage.CONNECT: "{client_addr}",
+        Stage.HELO: "",
+        Stage.MAIL: "i {auth_authen}",
+        Stage.RCPT: "i",
+        Stage.DATA: "",
+        Stage.EOB: "i",
+        Stage.EOH: "",
+    }
+)
 _KEPT_MACROS = frozenset({b"i", b"auth_authen", b"client_addr"})
 _CONNECTION_STAGES = frozenset({Command.CONNECT, Command.HELO})
 
@@ -152,6 +155,7 @@ class MilterSession:
         "_out",
         "_pending",
         "_separator",
+        "_unremarkable",
         "busy",
         "options",
         "state",
@@ -172,6 +176,7 @@ class MilterSession:
         self._connection_macros: dict[bytes, bytes] = {}
         self._mail_macros: dict[bytes, bytes] = {}
         self._mail = _Mail()
+        self._unremarkable = min(limits.packet, limits.macros, limits.arguments)
         self._largest: dict[int, int] = {
             Command.HEADER: limits.packet,
             Command.BODY: limits.packet,
@@ -200,7 +205,8 @@ class MilterSession:
         while end - position >= HEAD.size:
             length, command = HEAD.unpack_from(view, position)
             stop = position + 4 + length
-            self._check_length(length, command)
+            if not 0 < length <= self._unremarkable:
+                self._check_length(length, command)
             if stop > end:
                 self._need = stop - position
                 break
@@ -251,13 +257,14 @@ class MilterSession:
     def _negotiate(self, payload: memoryview, _events: list[Event]) -> None:
         steps = WANTED_STEPS & ~SILENT if self.busy else WANTED_STEPS
         self.options = options(bytes(payload)).agree(WANTED_ACTIONS, steps)
-        self._answered = frozenset(command for command, flag in NO_REPLY.items() if not self.options.steps & flag)
+        if self.options.steps & SILENT != SILENT:
+            self._answered = frozenset(command for command, flag in NO_REPLY.items() if not self.options.steps & flag)
         self._separator = b":" if self.options.steps & Step.HDR_LEADSPC else b": "
         self._out.append(agreement(self.options, WANTED_MACROS))
 
     def _macros(self, payload: memoryview, _events: list[Event]) -> None:
         stage, found = macros(bytes(payload))
-        kept = {name: found[name] for name in _KEPT_MACROS & found.keys()}
+        kept = {name: value for name, value in found.items() if name in _KEPT_MACROS}
         if stage == Command.MAIL:
             self._mail_macros = kept
         elif stage in _CONNECTION_STAGES:
@@ -304,11 +311,12 @@ class MilterSession:
         parts = bytes(payload).split(b"\0")
         if len(parts) != 3 or parts[2] or not parts[0]:  # noqa: PLR2004 - name, value, and nothing after the last NUL
             raise ProtocolError("a header field is not a name and a value")
-        self._mail.header_size += len(payload)
-        if self._mail.header_size > self._limits.header or len(self._mail.fields) >= self._limits.fields:
-            self._mail.refusal = self._limits.oversize
-        if self.refusal is None:
-            self._mail.fields.append(parts[0] + self._separator + parts[1])
+        mail = self._mail
+        mail.header_size += len(payload)
+        if mail.header_size > self._limits.header or len(mail.fields) >= self._limits.fields:
+            mail.refusal = self._limits.oversize
+        if mail.refusal is None:
+            mail.fields.append(parts[0] + self._separator + parts[1])
 
     def _end_of_header(self, _payload: memoryview, events: list[Event]) -> None:
         fields, self._mail.fields = self._mail.fields, []

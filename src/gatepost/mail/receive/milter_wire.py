@@ -18,7 +18,7 @@ import struct
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, IntEnum, IntFlag, auto
+from enum import IntEnum, IntFlag, auto
 
 from gatepost.mail.model import Reply
 
@@ -139,7 +139,7 @@ class Stage(IntEnum):
     EOH = 6
 
 
-class State(Enum):
+class State(IntEnum):
     """How far a session is."""
 
     OPENED = auto()
@@ -299,11 +299,14 @@ def options(payload: bytes) -> Options:
     return Options(*_OPTIONS.unpack_from(payload))
 
 
-def agreement(agreed: Options, macros: Mapping[Stage, str]) -> bytes:
-    """Pack what we agree to, and the names of the macros that we want where the MTA lets us choose them."""
-    names = (
-        b"".join(_INDEX.pack(stage) + cstring(wanted) for stage, wanted in macros.items()) if agreed.actions & Action.SETSYMLIST else b""
-    )
+def macro_lists(wanted: Mapping[Stage, str]) -> bytes:
+    """Pack the names of the macros that we want at each stage, for `agreement`."""
+    return b"".join(_INDEX.pack(stage) + cstring(names) for stage, names in wanted.items())
+
+
+def agreement(agreed: Options, lists: bytes) -> bytes:
+    """Pack what we agree to, and the `macro_lists` where the MTA lets us choose them."""
+    names = lists if agreed.actions & int(Action.SETSYMLIST) else b""
     return reply(Command.OPTNEG, Response.OPTNEG, _OPTIONS.pack(agreed.version, agreed.actions, agreed.steps) + names)
 
 
