@@ -44,7 +44,7 @@ def serve(
     """
     to_stderr(debug=debug)
     try:
-        Gateway(site, load(site)).serve()
+        Gateway(lambda: load(site)).serve()
     except (SiteError, StartError) as error:
         sys.stderr.write(f"{error}\n")
         raise typer.Exit(2) from None

@@ -24,6 +24,7 @@ from gatepost.services.batch import scan_all
 from gatepost.site.load import load
 from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
+from gatepost.system import logs
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -117,6 +118,7 @@ def scan(
         list[str] | None, typer.Option(metavar="NAME=SOCKET", help="Ask one more engine, like clamav=unix:/run/clamav/clamd.ctl.")
     ] = None,
     site: Annotated[Path | None, typer.Option(metavar="FILE", help="Engines, limits and policy of this site.")] = None,
+    debug: Annotated[bool, typer.Option(help="Log what goes on inside, to standard error.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Scan workers; one a processor when not given.")] = None,
 ) -> None:
     """Look at mails and say what would happen to them. Nothing is delivered, nothing is changed.
@@ -131,6 +133,7 @@ def scan(
 
         gatepost scan --engine clamav=unix:/run/clamav/clamd.ctl box.mbox
     """
+    logs.to_stderr(debug=True) if debug else logs.to_nowhere()
     chosen = _site(site, engine or [])
     files = mailfiles.find(paths)
     console = Console(stderr=json_lines)

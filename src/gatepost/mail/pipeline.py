@@ -12,11 +12,15 @@ import time
 
 from gatepost.mail.inspect.schedule import Scheduler
 from gatepost.mail.model import Budget, Buffer, Direction, Envelope, Limits, Message, Part, PartSummary, Verdict
-from gatepost.mail.parse import read
-from gatepost.mail.unpack import passwords, walk
+from gatepost.mail.parse import Reading, read
+from gatepost.mail.unpack import walk
+from gatepost.mail.unpack.passwords import candidates
 
 SUMMARY_LIMIT = 500
 """So many parts are named in a verdict; the rest were looked at all the same."""
+
+TEXT = 50_000
+"""Bytes of each text in which passwords are looked for."""
 
 
 def examine(raw: Buffer, envelope: Envelope, directions: frozenset[Direction], scheduler: Scheduler, limits: Limits) -> Verdict:
@@ -24,7 +28,7 @@ def examine(raw: Buffer, envelope: Envelope, directions: frozenset[Direction], s
     start = time.monotonic()
     budget = Budget(limits, cpu=time.process_time, wall=time.monotonic)
     reading = read(raw, budget)
-    unpacked = walk(reading.parts, budget, read, passwords.candidates(reading.parts, reading.subject))
+    unpacked = walk(reading.parts, budget, read, guesses(reading))
     message = Message(raw=raw, parts=unpacked.parts, plain=reading.plain)
     inspection = scheduler.inspect(message, envelope, budget, directions)
     return Verdict(
@@ -34,9 +38,18 @@ def examine(raw: Buffer, envelope: Envelope, directions: frozenset[Direction], s
         digest=hashlib.sha256(raw).hexdigest(),
         size=len(raw),
         seconds=time.monotonic() - start,
-        subject=reading.subject,
-        message_id=reading.message_id,
+        subject=reading.headers.subject,
+        message_id=reading.headers.message_id,
     )
+
+
+def guesses(reading: Reading) -> tuple[str, ...]:
+    """Passwords that the mail's texts suggest for its attachments; none for a mail without any."""
+    texts = [part for part in reading.parts if part.declared.startswith("text/")]
+    if len(texts) == len(reading.parts):
+        return ()
+    names = (name for part in reading.parts for name in part.names)
+    return candidates((str(part.data[:TEXT], "utf-8", "replace") for part in texts), reading.headers.subject, names)
 
 
 def summary(part: Part) -> PartSummary:

@@ -12,16 +12,18 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import gatepost
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.mail.receive.milter_listen import ListenError, listen
 from gatepost.services import frontd, keeperd, keys, scand, wiring
 from gatepost.services.frontd import Sockets
 from gatepost.services.keys import KeyFileError
 from gatepost.site.base import parse_endpoint
-from gatepost.site.load import load
 from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
 from gatepost.system.files import make_directory
@@ -55,10 +57,11 @@ class _Generation:
 
 
 class Gateway:
-    """All processes of the mail gateway. `path` is the site file, read again on SIGHUP."""
+    """All processes of the mail gateway. `read` gives the site, now and again on SIGHUP; it raises SiteError."""
 
-    def __init__(self, path: Path, site: Site) -> None:
-        self._path = path
+    def __init__(self, read: Callable[[], Site]) -> None:
+        self._read = read
+        site = read()
         self._run = Path(site.site.run)
         self._prepare(site)
         self._sockets = _bind(site)
@@ -92,10 +95,8 @@ class Gateway:
         scan = self._run / f"scan-{number}.sock"
         front = Child("front", lambda: frontd.run(site, self._sockets, scan, self._keep, self._key))
         count = site.mail.workers or os.cpu_count() or 1
-        workers = [
-            Child(f"scan worker {one}", lambda one=one: _scan(site, scan, self._run / "scratch" / f"{number}-{one}"))
-            for one in range(count)
-        ]  # type: ignore[misc]
+        scratch = self._run / "scratch"
+        workers = [Child(f"scan worker {one}", partial(_scan, site, scan, scratch / f"{number}-{one}")) for one in range(count)]
         return _Generation(number, site, front, workers)
 
     def serve(self) -> None:
@@ -113,7 +114,7 @@ class Gateway:
     def _reload(self) -> None:
         """Start a second generation beside the first, then let the first finish. Sockets and folders stay what they were."""
         try:
-            site = load(self._path)
+            site = self._read()
             self._prepare(site)
         except (SiteError, StartError) as error:
             log.error("not reloaded, the old configuration stays:\n%s", error)  # noqa: TRY400 the user's mistake, not ours
@@ -124,7 +125,7 @@ class Gateway:
         self._supervisor.retire(old.front)
         for worker in old.workers:
             worker.restart = False
-        log.info("reloaded %s", self._path)
+        log.info("reloaded %s", site.site.name)
 
 
 def _bind(site: Site) -> Sockets:
@@ -148,7 +149,8 @@ def _scan(site: Site, path: Path, scratch: Path) -> None:
     make_directory(scratch)
     os.environ["TMPDIR"] = str(scratch)
     channel = scand.connect(path)
-    readable = (*map(Path, READABLE), Path(sys.prefix), Path(sys.base_prefix), *wiring.readable(site))
+    python = (Path(sys.prefix), Path(sys.base_prefix), Path(gatepost.__file__).parent)
+    readable = (*map(Path, READABLE), *python, *wiring.readable(site))
     missing = enter(Jail(readable, (scratch,), network=wiring.needs_network(site)))
     for layer in missing:
         log.warning("the scan workers' jail lacks %s", layer)

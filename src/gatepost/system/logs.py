@@ -33,3 +33,8 @@ def to_stderr(*, debug: bool = False) -> None:
     plain = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
     handler.setFormatter(plain if sys.stderr.isatty() else _AsJson())
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
+
+
+def to_nowhere() -> None:
+    """Log nothing: for commands whose results say everything that their user needs."""
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
