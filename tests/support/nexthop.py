@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ssl
 from dataclasses import dataclass, field
+from typing import Self
 
 OFFERS = ("PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 
@@ -41,7 +42,7 @@ class FaultyHop:
     connections: int = 0
     port: int = 0
 
-    async def __aenter__(self) -> FaultyHop:
+    async def __aenter__(self) -> Self:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -65,7 +66,7 @@ class FaultyHop:
         task.add_done_callback(self._tasks.discard)
 
 
-class _Drop(Exception):
+class _DropError(Exception):
     pass
 
 
@@ -82,7 +83,7 @@ class _Dialogue:
         self.forwarded: list[str] = []
 
     async def run(self) -> None:
-        with contextlib.suppress(_Drop, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        with contextlib.suppress(_DropError, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self.say("greeting", "220 hop ready")
             while line := await self.reader.readline():
                 await self.command(line.decode().rstrip("\r\n"))
@@ -92,7 +93,7 @@ class _Dialogue:
         """Answer as usual or as the fault says; gives whether the answer is a success."""
         fault = self.hop.faults.get(step, usual)
         if fault == "drop":
-            raise _Drop
+            raise _DropError
         if fault == "hang":
             await asyncio.sleep(3600)
         self.writer.write(fault.encode() + b"\r\n")
@@ -119,7 +120,7 @@ class _Dialogue:
             await self.data()
         elif verb == "QUIT":
             await self.say("QUIT", "221 bye")
-            raise _Drop
+            raise _DropError
         elif verb == "RSET":
             self.forget()
             await self.say("RSET", "250 ok")

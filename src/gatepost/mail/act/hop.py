@@ -95,21 +95,27 @@ class SmtpTransaction:
 
     async def deliver(self, outgoing: Outgoing, recipients: tuple[str, ...]) -> dict[str, Reply]:
         """Hand the mail on to these recipients."""
-        wanted = [recipient for recipient in self._accepted if recipient[0] in recipients]
+        memory, sender = self._hop.taken, self._envelope.sender
+        replies = {address: reply for address in recipients if (reply := memory.recall(sender, address, outgoing.original)) is not None}
+        wanted = [recipient for recipient in self._accepted if recipient[0] in recipients and recipient[0] not in replies]
+        if wanted:
+            replies |= await self._deliver_safely(outgoing, wanted)
+        await self.abandon()
+        if self._hop.hop.lmtp:
+            memory.learn(sender, replies, outgoing.original)
+        return replies
+
+    async def _deliver_safely(self, outgoing: Outgoing, wanted: list[_Recipient]) -> dict[str, Reply]:
         try:
             replies = await self._deliver(outgoing, wanted)
         except (HopError, AddressError, LineEndError) as error:
             self._drop()
             replies = [_reply_to(error)] * len(wanted)
-        if self._connection is not None:
-            self._hop.keep(self._connection)
-            self._connection = None
         return {address: reply for (address, _), reply in zip(wanted, replies, strict=True)}
 
     async def abandon(self) -> None:
-        """Give up. The next transaction on this connection begins with RSET."""
+        """Give the connection back. Where a transaction has been begun on it, the next one begins with RSET."""
         if self._connection is not None:
-            self._connection.begun = True
             self._hop.keep(self._connection)
             self._connection = None
 
@@ -184,11 +190,9 @@ class SmtpTransaction:
     async def _transmit(self, connection: Connection, outgoing: Outgoing, wanted: Sequence[_Recipient]) -> list[Reply]:
         refused = _unfit(connection, outgoing)
         if refused is not None:
-            await self.abandon()
             return [refused] * len(wanted)
         (go,) = await connection.exchange(["DATA"], connection.hop.timeouts.data)
         if go.code != 354:  # noqa: PLR2004 - RFC 5321 4.1.1.4
-            connection.begun = True
             return [_failed(go)] * len(wanted)
         await connection.send(stuffed(outgoing.chunks()))
         replies = await connection.final(len(wanted) if connection.hop.lmtp else 1)

@@ -16,6 +16,7 @@ from gatepost.mail.smtp.address import AddressError
 FORWARD_NAMES = frozenset({"NAME", "ADDR", "PORT", "PROTO", "HELO", "IDENT", "SOURCE"})
 CLIENT_NAMES = frozenset({"NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT"})
 _UNAVAILABLE = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
+_PATH_CODES = {"1.3": 501, "5.4": 555}  # RFC 5321 4.1.1.11
 _ENVID = 100  # RFC 3461 4.4
 _HOST = re.compile(r"[!-~]{1,255}")
 _CHUNK = re.compile(r" *([0-9]{1,18})( +LAST)? *", re.IGNORECASE)
@@ -103,7 +104,7 @@ def _path(argument: str, keyword: str, lawful: frozenset[str]) -> tuple[str, dic
     try:
         return address.path(argument[len(keyword) :], lawful)
     except AddressError as error:
-        raise CommandError(501, f"5.{error.status}", str(error)) from error
+        raise CommandError(_PATH_CODES[error.status], f"5.{error.status}", str(error)) from error
 
 
 def _lawful(condition: object, name: str) -> None:
