@@ -59,28 +59,40 @@ def _named(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         reason = _REASONS.get(code, "corrupt" if "malformed" in str(error) else "failed")
         raise JournalError(reason, f"the journal {path}: {error}; {_REMEDIES[reason]}") from error
-    except chain.ChainError as error:
+    except (chain.ChainError, msgspec.MsgspecError) as error:
         raise JournalError("corrupt", f"the journal {path}: {error}; {_REMEDIES['corrupt']}") from error
     except OSError as error:
         raise JournalError("failed", f"the journal {path}: {error.strerror}; {_REMEDIES['failed']}") from error
 
 
 class SqliteJournal:
-    """A `Journal` in one file. `append` and `prune` may be called from any thread; one runs at a time."""
+    """A `Journal` in one file. `append` and `prune` may be called from any thread; one runs at a time.
 
-    def __init__(self, path: Path) -> None:
+    With `writes` false it is for looking only, beside a keeper that writes.
+    """
+
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._readers = threading.local()
         self._since_anchor = 0
         with _named(path):
             self._check_there()
+            if not writes:
+                self._check_readable()
+                return
             make_directory(path.parent)
             self._writer = self._connect()
             self._writer.execute("PRAGMA journal_mode = WAL")
             migrate(self._writer)
             self._check_anchor()
             self._anchor()
+
+    def _check_readable(self) -> None:
+        if not self._path.exists():
+            raise JournalError(
+                "gone", f"there is no journal at {self._path} yet; start the gateway, or look at [site] state in the site file"
+            )
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
@@ -185,8 +197,8 @@ class SqliteJournal:
     def events(self, subject: str = "", kind: str = "", after: int = 0, limit: int = 1000) -> list[tuple[int, Event]]:
         """Events with their numbers, oldest first."""
         with _named(self._path):
-            rows = self._reader().execute(*search.events_sql(subject, kind, after, limit)).fetchall()
-        return [(number, chain.read(body)) for number, body in rows]
+            rows = self._reader().execute(*search.events_sql(subject, kind, after, limit))
+            return [(number, chain.read(body)) for number, body in rows]
 
     def search(self, query: Query) -> list[Row]:
         """Rows that match, newest first."""
@@ -214,7 +226,7 @@ class SqliteJournal:
             if found != "ok":
                 raise JournalError("corrupt", f"the journal {self._path}: {found}; {_REMEDIES['corrupt']}")
             start, previous = reader.execute("SELECT sequence, hash FROM chain_start").fetchone()
-            rows = reader.execute("SELECT sequence, body, hash FROM events ORDER BY sequence")
+            rows = reader.execute("SELECT sequence, CAST(body AS BLOB), CAST(hash AS BLOB) FROM events ORDER BY sequence")
             sequence, last = chain.verify(rows, previous, start)
             self._check_columns(reader)
         return Integrity(sequence - start, sequence, last.hex())

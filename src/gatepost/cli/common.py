@@ -1,0 +1,70 @@
+"""What several subjects of the command line share: the site, its journal, its keeper, and words for their errors.
+
+Raises: `typer.Exit` with status 2, after one sentence with a remedy.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from gatepost.journal.interface import JournalError
+from gatepost.journal.store import SqliteJournal
+from gatepost.services.keeper import KeeperError, ask_once
+from gatepost.services.messages import Done, Health, Request
+from gatepost.site.load import load
+from gatepost.site.model import Site
+from gatepost.site.problem import SiteError
+
+SITE = Path("/etc/gatepost/site.toml")
+
+SiteOption = Annotated[Path, typer.Option("--site", metavar="FILE", envvar="GATEPOST_SITE", help="The site file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON for programs.")]
+
+
+def fail(sentence: str) -> NoReturn:
+    """Say what is wrong and end."""
+    sys.stderr.write(f"gatepost: {sentence}\n")
+    raise typer.Exit(2)
+
+
+def site_of(path: Path) -> Site:
+    """The site, or its problems said."""
+    try:
+        return load(path)
+    except SiteError as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(2) from None
+
+
+def journal_of(site: Site) -> SqliteJournal:
+    """The site's journal, for looking only."""
+    try:
+        return SqliteJournal(Path(site.site.state) / "journal.sqlite", writes=False)
+    except JournalError as error:
+        fail(str(error))
+
+
+def ask_keeper(site: Site, request: Request) -> Done | Health:
+    """Have the keeper do something."""
+    path = Path(site.site.run) / "keeper.sock"
+    try:
+        return ask_once(path, request)
+    except KeeperError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"the gateway does not run ({path}: {error.strerror}); start it with gatepost mail serve")
+
+
+def moment(at: float) -> str:
+    """A time for people, in the machine's zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def printable(text: str) -> str:
+    """A mail's words must not move the terminal's cursor."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

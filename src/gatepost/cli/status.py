@@ -1,0 +1,62 @@
+"""`gatepost status`: is everything scanned, and is everybody alive."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import typer
+from rich.console import Console
+
+from gatepost.cli.common import SITE, JsonOption, SiteOption, ask_keeper, moment, site_of
+from gatepost.services.messages import Done, Health, Look
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+SILENT = 10.0
+"""Seconds without a heartbeat after which the front counts as dead."""
+
+
+@app.command()
+def status(site: SiteOption = SITE, json_lines: JsonOption = False) -> None:
+    """One sentence and a light, then the numbers. Exit status 0 when mail flows and is scanned, 1 when it does not, 2 when nobody answers.
+
+    Example:
+
+        gatepost status
+    """
+    health = ask_keeper(site_of(site), Look())
+    assert not isinstance(health, Done)
+    sentence, well = judge(health, time.time())
+    if json_lines:
+        beat = health.beat
+        numbers = {"well": well, "sentence": sentence, "started": health.started, "counts": health.counts}
+        sys.stdout.write(json.dumps(numbers | ({"workers": beat.workers, "waiting": beat.waiting} if beat else {})) + "\n")
+    else:
+        _show(health, sentence, well=well)
+    raise typer.Exit(0 if well else 1)
+
+
+def judge(health: Health, now: float) -> tuple[str, bool]:
+    """What the numbers mean, and whether all is well."""
+    beat = health.beat
+    if beat is None or now - beat.at > SILENT:
+        return "no mail is taken: the front does not answer", False
+    if not beat.workers:
+        return "no mail is taken: no scan worker lives; senders are asked to come again", False
+    return "mail is taken, and all of it is scanned before it is delivered", True
+
+
+def _show(health: Health, sentence: str, *, well: bool) -> None:
+    console = Console(highlight=False)
+    colour = "green" if well else "red"
+    console.print(f"[{colour}]●[/{colour}] {sentence}")
+    if health.beat:
+        console.print(
+            f"  {health.beat.workers} scan workers, {health.beat.waiting} mails wait, {health.beat.overloaded} sent away for overload"
+        )
+    console.print(f"  since {moment(health.started)}: {health.counts.get('mails', 0)} mails")
+    for name, count in sorted(health.counts.items()):
+        if name != "mails":
+            console.print(f"    {count:>7}  {name.replace('.', ' ')}")
