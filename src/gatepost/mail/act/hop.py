@@ -77,12 +77,13 @@ class SmtpTransaction:
         self._connection: Connection | None = None
         self._accepted: list[_Recipient] = []
         self._current: list[_Recipient] = []
+        self._opened = False
 
     async def recipient(self, address: str, parameters: tuple[str, ...] = ()) -> Reply:
         """Ask the next hop to take one more recipient."""
         new = (address, parameters)
         try:
-            if self._connection is not None and not self._connection.lost:
+            if self._connection is not None and self._opened and not self._connection.lost:
                 (reply,) = await self._recipients(self._connection, [], [new])
             else:
                 reply = (await self._begin([*self._accepted, new]))[-1]
@@ -163,9 +164,10 @@ class SmtpTransaction:
         replies = await connection.exchange(commands, connection.hop.timeouts.command)
         mine = [_relayed(reply) for reply in replies[len(opening) :]]
         self._current += [recipient for recipient, reply in zip(recipients, mine, strict=True) if succeeded(reply)]
-        if opening and not succeeded(mail := _relayed(replies[len(opening) - 1])):
-            self._current = []
-            return [mail] * len(recipients)
+        if opening:
+            mail = _relayed(replies[len(opening) - 1])
+            self._opened = succeeded(mail)
+            return mine if self._opened else [mail] * len(recipients)
         return mine
 
     def _opening(self, connection: Connection) -> list[str]:

@@ -53,7 +53,6 @@ class SmtpSession(asyncio.Protocol):
         self._transaction: Transaction | None = None
         self._paused = False
         self._blocked = False
-        self._ended = False
 
     # The event loop calls these.
 
@@ -91,11 +90,6 @@ class SmtpSession(asyncio.Protocol):
             if self._protocol.reading_mail:
                 latest = self._loop.time() + self._server.patience()
                 self.deadline = min(latest, self.deadline + len(data) / self._server.limits.slowest)
-
-    def eof_received(self) -> bool:
-        """Keep the connection for the answers that are owed."""
-        self._ended = True
-        return self._task is not None and not self._protocol.tls
 
     def pause_writing(self) -> None:
         """Read no more commands from a client that does not read our answers."""
@@ -145,7 +139,7 @@ class SmtpSession(asyncio.Protocol):
         if output and not self._transport.is_closing():
             self._transport.write(output)
             self._extend()
-        if self._protocol.closed or (self._ended and self._task is None):
+        if self._protocol.closed:
             self._transport.close()
 
     def _pump(self) -> None:
@@ -250,18 +244,18 @@ class SmtpSession(asyncio.Protocol):
         finally:
             await self._forget()
         if self._protocol.asked:
-            each = [replies[recipient] for recipient in envelope.recipients]
-            self._protocol.answer(*(each if self._server.lmtp else [merged(replies)]))
+            self._protocol.answer(*replies)
 
-    async def _judge(self, envelope: Envelope, spool: Spool) -> dict[str, Reply]:
-        """Ask the handler, hand the mail on, and give the answer for each recipient."""
+    async def _judge(self, envelope: Envelope, spool: Spool) -> list[Reply]:
+        """Ask the handler, hand the mail on, and give the answer: one (SMTP), or one for each recipient (LMTP)."""
         answer = await self._server.handler.message(envelope, spool)
-        replies = dict.fromkeys(envelope.recipients, answer.reply)
+        forwarded: dict[str, Reply] = {}
         if succeeded(answer.reply) and answer.recipients and self._transaction is not None:
-            replies |= await self._forward(self._transaction, envelope, spool, answer)
+            forwarded = await self._forward(self._transaction, envelope, spool, answer)
+        replies = dict.fromkeys(envelope.recipients, answer.reply) | forwarded
         if self._server.outcome is not None:
             await self._server.outcome(envelope, answer, replies)
-        return replies
+        return [replies[recipient] for recipient in envelope.recipients] if self._server.lmtp else [merged(forwarded or replies)]
 
     async def _forward(self, transaction: Transaction, envelope: Envelope, spool: Spool, answer: Answer) -> dict[str, Reply]:
         if self._protocol.closed:

@@ -1,0 +1,563 @@
+"""The SMTP server on real sockets: its answer at end of data is 250 only when the next hop has said 250."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.certificate import self_signed, server_side
+from tests.support.nexthop import FaultyHop
+from tests.support.sink import Sink
+from tests.support.smtp_client import MESSAGE, Client
+
+from gatepost.mail.act.connection import Hop, Timeouts, Tls
+from gatepost.mail.act.hop import SmtpHop
+from gatepost.mail.model import Answer, Envelope, HeaderEdit, Reply
+from gatepost.mail.receive.smtp_protocol import Features
+from gatepost.mail.receive.smtp_server import ServerLimits, SmtpServer, tls_context
+from gatepost.mail.receive.spool import Spool
+
+QUICK = Timeouts(connect=2, greeting=0.3, command=0.3, data=0.3, block=0.3, final=0.3)
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+OK = Reply(250, "2.0.0", "taken")
+
+
+@dataclass
+class Judge:
+    """A scripted handler: `verdict` makes the answer, `unknown` recipients are refused, `seen` is what was judged."""
+
+    verdict: Callable[[Envelope], Answer] = lambda envelope: Answer(OK, envelope.recipients)
+    unknown: tuple[str, ...] = ()
+    seen: list[tuple[Envelope, bytes]] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+
+    async def recipient(self, envelope: Envelope, recipient: str) -> Reply | None:
+        return Reply(550, "5.1.1", "unknown here") if recipient in self.unknown else None
+
+    async def message(self, envelope: Envelope, spool: Spool) -> Answer:
+        self.seen.append((envelope, bytes(spool.view())))
+        if self.gate is not None:
+            await self.gate.wait()
+        return self.verdict(envelope)
+
+
+@dataclass
+class Rig:
+    """Everything of one test: client → `server` with `judge` → `sink`."""
+
+    judge: Judge
+    sink: FaultyHop
+    server: SmtpServer
+    port: int
+    outcomes: list[Mapping[str, Reply]]
+
+
+@asynccontextmanager
+async def rig(
+    judge: Judge | None = None,
+    sink: FaultyHop | None = None,
+    features: Features | None = None,
+    limits: ServerLimits | None = None,
+    tls: ssl.SSLContext | None = None,
+    trusted: tuple[ipaddress.IPv4Network, ...] = (),
+    tls_policy: Tls = Tls.MAY,
+    context: ssl.SSLContext | None = None,
+) -> AsyncIterator[Rig]:
+    judge = judge or Judge()
+    outcomes: list[Mapping[str, Reply]] = []
+
+    async def outcome(_envelope: Envelope, _answer: Answer, replies: Mapping[str, Reply]) -> None:
+        outcomes.append(replies)
+
+    async with sink or FaultyHop() as faulty:
+        next_hop = SmtpHop(Hop("127.0.0.1", faulty.port, lmtp=faulty.lmtp, timeouts=QUICK, tls=tls_policy, context=context))
+        server = SmtpServer(
+            judge,
+            features or Features("gw.example"),
+            limits or ServerLimits(trace=False),
+            next_hop=next_hop,
+            trusted=trusted,
+            tls=tls,
+            outcome=outcome,
+        )
+        port = await server.listen("127.0.0.1", 0)
+        yield Rig(judge, faulty, server, port, outcomes)
+        await server.drain(1)
+        next_hop.close()
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        await test()
+
+    coroutine: Coroutine[Any, Any, None] = whole()
+    asyncio.run(coroutine)
+
+
+def test_a_mail_reaches_the_next_hop_byte_for_byte() -> None:
+    async def test() -> None:
+        async with rig() as r, Client(r.port) as client:
+            assert await client.send("d@e.f", "g@h.i") == ["250 2.1.5 ok", "250 2.1.5 ok", "250 2.0.0 got it"]
+            assert [(taken.recipients, taken.content) for taken in r.sink.taken] == [(["d@e.f", "g@h.i"], MESSAGE)]
+            assert r.judge.seen[0][1] == MESSAGE
+            assert r.outcomes == [dict.fromkeys(("d@e.f", "g@h.i"), Reply(250, "2.0.0", "got it"))]
+
+    run(test)
+
+
+FAULTS = ["451 4.3.0 later", "550 5.1.1 no", "421 4.3.2 closing", "drop", "hang", "garbage", "599-x"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("step", ["greeting", "EHLO", "MAIL", "RCPT", "DATA", "dot"])
+@pytest.mark.parametrize("lmtp", [False, True])
+def test_whatever_the_next_hop_does_our_answer_is_250_only_when_it_said_250(step: str, fault: str, *, lmtp: bool) -> None:
+    """A next hop that fails at any step in any way: the client hears 4xx, or the hop's own 5xx, and the hop has no mail."""
+
+    async def test() -> None:
+        place = "dot d@e.f" if lmtp and step == "dot" else step
+        async with rig(sink=FaultyHop(lmtp=lmtp, faults={place: fault})) as r, Client(r.port) as client:
+            answers = await client.send("d@e.f")
+            assert answers
+            assert answers[-1][0] in "45"
+            assert not answers[-1].startswith("421")
+            assert answers[-1].startswith("550") is (fault.startswith("550") and step not in {"greeting", "EHLO"})
+            assert r.sink.taken == []
+            r.sink.faults.clear()
+            assert (await client.mail("d@e.f"))[-1].startswith("250"), "the next mail goes through once the hop has healed"
+            assert len(r.sink.taken) == 1
+
+    run(test)
+
+
+def test_a_next_hop_that_is_not_there_is_a_temporary_failure() -> None:
+    async def test() -> None:
+        async with rig() as r, Client(r.port) as client:
+            r.sink._server.close()
+            await r.sink._server.wait_closed()
+            assert (await client.send("d@e.f"))[-1].startswith("451 4.4.1")
+
+    run(test)
+
+
+def test_the_next_hop_refuses_a_recipient_when_our_client_names_it() -> None:
+    """Its refusal is ours, the others get the mail."""
+
+    async def test() -> None:
+        async with rig(sink=FaultyHop(faults={"RCPT x@e.f": "550 5.1.1 no such user"})) as r, Client(r.port) as client:
+            assert await client.send("x@e.f", "d@e.f") == ["550 5.1.1 no such user", "250 2.1.5 ok", "250 2.0.0 got it"]
+            assert r.sink.taken[0].recipients == ["d@e.f"]
+
+    run(test)
+
+
+def test_a_recipient_that_the_handler_refuses_is_never_named_to_the_next_hop() -> None:
+    async def test() -> None:
+        async with rig(Judge(unknown=("x@e.f",))) as r, Client(r.port) as client:
+            assert (await client.send("x@e.f", "d@e.f"))[0] == "550 5.1.1 unknown here"
+            assert not any("x@e.f" in command for command in r.sink.commands)
+
+    run(test)
+
+
+@pytest.mark.parametrize("reply", [Reply(550, "5.7.1", "a virus"), Reply(451, "4.7.1", "not scanned")])
+def test_without_a_good_verdict_the_next_hop_sees_no_octet(reply: Reply) -> None:
+    async def test() -> None:
+        async with rig(Judge(lambda _: Answer(reply))) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f"))[-1] == f"{reply.code} {reply.status} {reply.text}"
+            assert "DATA" not in r.sink.commands
+
+    run(test)
+
+
+def test_a_quarantined_mail_is_answered_by_the_handler_and_goes_nowhere() -> None:
+    async def test() -> None:
+        async with rig(Judge(lambda _: Answer(OK, ()))) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f"))[-1] == "250 2.0.0 taken"
+            assert r.sink.taken == []
+
+    run(test)
+
+
+def test_a_mail_for_some_goes_to_those_only() -> None:
+    """The transaction is begun again for the recipients that the verdict leaves."""
+
+    async def test() -> None:
+        async with rig(Judge(lambda _: Answer(OK, ("g@h.i",)))) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f", "g@h.i"))[-1] == "250 2.0.0 got it"
+            assert [taken.recipients for taken in r.sink.taken] == [["g@h.i"]]
+
+    run(test)
+
+
+def test_edits_of_the_header_are_made_on_the_way_out() -> None:
+    edits = (HeaderEdit("X-Gatepost-Scan", "clean\r\nX-Evil: no"), HeaderEdit("Subject"))
+
+    async def test() -> None:
+        async with rig(Judge(lambda envelope: Answer(OK, envelope.recipients, edits))) as r, Client(r.port) as client:
+            await client.send("d@e.f")
+            assert r.sink.taken[0].content == b"X-Gatepost-Scan: clean\r\n\tX-Evil: no\r\nFrom: a@b.c\r\n\r\nbody\r\n.dot\r\n"
+
+    run(test)
+
+
+@pytest.mark.parametrize("body", [b"Subject: x\r\n\r\nhi\n.\nMAIL FROM:<>\r\n", b"x\rx", b"x\0"])
+def test_a_cleaned_mail_with_bare_line_ends_does_not_leave(body: bytes) -> None:
+    """Smuggling is impossible outwards too, whoever made the content."""
+
+    async def test() -> None:
+        async with rig(Judge(lambda envelope: Answer(OK, envelope.recipients, (), body))) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f"))[-1].startswith("554 5.6.0")
+            assert r.sink.taken == []
+
+    run(test)
+
+
+def test_a_handler_that_fails_is_a_temporary_failure_and_the_next_mail_is_judged(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Envelope) -> Answer:
+        raise ZeroDivisionError
+
+    async def test() -> None:
+        async with rig(Judge(fail)) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f"))[-1].startswith("451 4.3.0")
+            assert r.sink.taken == []
+            r.judge.verdict = lambda envelope: Answer(OK, envelope.recipients)
+            assert (await client.mail("d@e.f"))[-1].startswith("250")
+        assert "ZeroDivisionError" in caplog.text
+
+    run(test)
+
+
+def test_a_mail_whose_client_has_left_is_not_handed_on() -> None:
+    """It would be a certain duplicate: the client will send it again."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with rig(Judge(gate=gate)) as r:
+            async with Client(r.port) as client:
+                sending = asyncio.ensure_future(client.send("d@e.f"))
+                while not r.judge.seen:
+                    await asyncio.sleep(0.01)
+                sending.cancel()
+                client.writer.transport.abort()
+            while r.server.sessions:
+                await asyncio.sleep(0.01)
+            gate.set()
+            while not r.outcomes:
+                await asyncio.sleep(0.01)
+            assert r.sink.taken == []
+            assert r.outcomes[0]["d@e.f"].code == 451
+
+    run(test)
+
+
+def test_connections_to_the_next_hop_are_kept_and_a_dead_one_is_noticed() -> None:
+    async def test() -> None:
+        async with rig() as r, Client(r.port) as client:
+            await client.send("d@e.f")
+            await client.mail("d@e.f")
+            assert r.sink.connections == 1
+            r.sink.drop_all()
+            assert (await client.mail("d@e.f"))[-1].startswith("250")
+            assert r.sink.connections == 2
+            assert len(r.sink.taken) == 3
+
+    run(test)
+
+
+def test_a_next_hop_that_goes_away_while_the_mail_is_judged_is_asked_anew() -> None:
+    """No octet of the mail had been sent, so this makes no duplicate."""
+
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with rig(Judge(gate=gate)) as r, Client(r.port) as client:
+            sending = asyncio.ensure_future(client.send("d@e.f", "g@h.i"))
+            while not r.judge.seen:
+                await asyncio.sleep(0.01)
+            r.sink.drop_all()
+            r.sink.faults["RCPT g@h.i"] = "450 4.2.1 full"
+            await asyncio.sleep(0.05)
+            gate.set()
+            assert (await sending)[-1].startswith("451"), "one recipient is refused now, so nobody gets it and the client comes again"
+            assert r.sink.taken == []
+            r.sink.faults.clear()
+            assert (await client.mail("d@e.f", "g@h.i"))[-1].startswith("250")
+
+    run(test)
+
+
+def test_lmtp_answers_of_the_next_hop_become_one_and_a_retry_brings_nobody_a_second_copy() -> None:
+    async def test() -> None:
+        async with rig(sink=FaultyHop(lmtp=True, faults={"dot g@h.i": "452 4.2.2 full"})) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f", "g@h.i"))[-1] == "451 4.3.0 g@h.i: full (delivered to d@e.f)"
+            r.sink.faults.clear()
+            assert (await client.mail("d@e.f", "g@h.i"))[-1].startswith("250")
+            assert [taken.recipients for taken in r.sink.taken] == [["d@e.f"], ["g@h.i"]]
+            assert (await client.mail("d@e.f"))[-1].startswith("250"), "once all have it, the same mail is a new one"
+            assert len(r.sink.taken) == 3
+
+    run(test)
+
+
+def test_lmtp_on_both_sides_passes_each_answer_on() -> None:
+    async def test() -> None:
+        sink = FaultyHop(lmtp=True, faults={"dot g@h.i": "550 5.2.1 gone"})
+        async with rig(sink=sink, features=Features("gw", lmtp=True)) as r, Client(r.port) as client:
+            answers = await client.send("d@e.f", "g@h.i", hello="LHLO")
+            assert [*answers, await client.answer()][-2:] == ["250 2.0.0 got it", "550 5.2.1 gone"]
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("offers", "mail", "content", "answer"),
+    [
+        (("PIPELINING",), "<a@b.c>", b"Subject: x\r\n\r\n\xe4\r\n", "554 5.6.3"),
+        (("8BITMIME",), "<a@b.c> SMTPUTF8", MESSAGE, "550 5.6.7"),
+        (("SIZE 10",), "<a@b.c>", MESSAGE, "552 5.3.4"),
+        ((), "<a@b.c> BODY=8BITMIME RET=HDRS ENVID=x", MESSAGE, "250"),
+    ],
+)
+def test_what_the_next_hop_cannot_take_is_refused_and_what_it_does_not_offer_is_not_said(
+    offers: tuple[str, ...], mail: str, content: bytes, answer: str
+) -> None:
+    async def test() -> None:
+        async with rig(sink=FaultyHop(offers=offers)) as r, Client(r.port) as client:
+            await client.answer()
+            await client.say("EHLO x")
+            final = [reply for reply in await client.mail("d@e.f", sender=mail, content=content) if not reply.startswith("250 2.1.5")][-1]
+            assert final.startswith(answer)
+            assert all(command in {"MAIL FROM:<a@b.c>", "RSET"} for command in r.sink.commands if command[:4] in {"MAIL", "RSET"})
+
+    run(test)
+
+
+def test_parameters_and_forwarded_attributes_go_along() -> None:
+    """As a content filter: DSN parameters and XFORWARD reach the MTA's re-injection port as they came."""
+
+    async def test() -> None:
+        sink = FaultyHop(offers=("PIPELINING", "DSN", "8BITMIME", "SMTPUTF8", "XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE"))
+        async with rig(sink=sink, trusted=LOOPBACK) as r, Client(r.port) as client:
+            await client.answer()
+            await client.say("EHLO x", "XFORWARD NAME=far.example ADDR=192.0.2.1 HELO=a+2Bb", "MAIL FROM:<ä@b.c> RET=HDRS SMTPUTF8")
+            await client.say("RCPT TO:<d@e.f> NOTIFY=SUCCESS ORCPT=rfc822;d@e.f", "DATA")
+            client.write(b".\r\n")
+            assert (await client.answer()).startswith("250")
+            assert r.sink.taken[0].forwarded == ["XFORWARD NAME=far.example ADDR=192.0.2.1 HELO=a+2Bb"]
+            assert r.sink.taken[0].mail == "MAIL FROM:<ä@b.c> RET=HDRS SMTPUTF8"
+            assert "RCPT TO:<d@e.f> NOTIFY=SUCCESS ORCPT=rfc822;d@e.f" in r.sink.commands
+
+    run(test)
+
+
+def test_a_trace_field_is_added_and_a_mail_that_goes_in_circles_is_refused() -> None:
+    async def test() -> None:
+        async with rig(limits=ServerLimits()) as r, Client(r.port) as client:
+            await client.send("d@e.f")
+            assert r.sink.taken[0].content.startswith(
+                b"Received: from client.example (unknown [127.0.0.1])\r\n\tby gw.example (Gatepost) with ESMTP;\r\n\t"
+            )
+            assert (await client.mail("d@e.f", content=b"Received: x\r\n" * 101 + b"\r\n"))[-1].startswith("554 5.4.6")
+
+    run(test)
+
+
+# TLS.
+
+
+def test_swaks_delivers_in_clear_and_with_starttls_to_a_real_next_hop(tmp_path: Path) -> None:
+    """A real client and a real server (aiosmtpd) on the two sides."""
+    if shutil.which("swaks") is None:
+        pytest.skip("needs swaks")
+
+    async def test() -> None:
+        sink = await asyncio.to_thread(Sink)
+        server = SmtpServer(Judge(), Features("gw"), next_hop=SmtpHop(Hop("127.0.0.1", sink.port)), tls=tls_context(*self_signed(tmp_path)))
+        port = await server.listen("127.0.0.1", 0)
+        for extra in ([], ["-tls"], ["-tls", "--pipeline"]):
+            command = ["swaks", "--server", f"127.0.0.1:{port}", "--from", "a@b.c", "--to", "d@e.f,g@h.i", "--body", "..\n.\nbody", *extra]
+            done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout
+        await server.drain(1)
+        await asyncio.to_thread(sink.stop)
+        assert [delivered.recipients for delivered in sink.delivered] == [("d@e.f", "g@h.i")] * 3
+        assert all(b"\r\n\r\n..\r\n.\r\nbody\r\n" in delivered.content for delivered in sink.delivered)
+        assert b"with ESMTPS;" in sink.delivered[1].content
+
+    run(test)
+
+
+def test_a_command_slipped_in_behind_starttls_is_not_obeyed(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with rig(tls=server_side(tmp_path)) as r, Client(r.port) as client:
+            await client.answer()
+            await client.say("EHLO x")
+            client.write(b"STARTTLS\r\nRSET\r\n")
+            assert (await client.answer()).startswith("521")
+            assert await client.answer() == ""
+
+    run(test)
+
+
+def test_a_handshake_that_fails_ends_only_that_connection(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with rig(tls=server_side(tmp_path)) as r:
+            async with Client(r.port) as client:
+                await client.answer()
+                await client.say("EHLO x", "STARTTLS")
+                client.write(b"this is no handshake\r\n")
+                with pytest.raises((ConnectionError, AssertionError)):
+                    assert (await client.answer()).startswith("250")
+            async with Client(r.port) as client:
+                assert (await client.send("d@e.f"))[-1].startswith("250")
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("policy", "offered", "trusted", "reached"),
+    [
+        (Tls.NONE, True, False, "clear"),
+        (Tls.MAY, True, False, "tls"),
+        (Tls.MAY, False, False, "clear"),
+        (Tls.REQUIRE, True, True, "tls"),
+        (Tls.REQUIRE, True, False, ""),
+        (Tls.REQUIRE, False, True, ""),
+    ],
+)
+def test_tls_to_the_next_hop_is_by_policy(tmp_path: Path, policy: Tls, reached: str, *, offered: bool, trusted: bool) -> None:
+    """Required and verified TLS never falls back to clear text: the client hears 451."""
+    certificate, _ = paths = self_signed(tmp_path)
+    context = ssl.create_default_context(cafile=certificate if trusted else None)
+
+    async def test() -> None:
+        sink = FaultyHop(tls=tls_context(*paths) if offered else None)
+        async with rig(sink=sink, context=context, tls_policy=policy) as r, Client(r.port) as client:
+            answers = await client.send("d@e.f")
+            assert answers[-1].startswith("250" if reached else "451 4.7.")
+            assert ("STARTTLS" in r.sink.commands and bool(r.sink.taken)) is (reached == "tls")
+
+    run(test)
+
+
+def test_what_the_next_hop_says_in_clear_behind_its_starttls_answer_does_not_count(tmp_path: Path) -> None:
+    """RFC 3207 6: an attacker in between could have said it."""
+
+    async def test() -> None:
+        sink = FaultyHop(tls=server_side(tmp_path), injected=b"250 evil\r\n")
+        async with rig(sink=sink, tls_policy=Tls.REQUIRE) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f"))[-1].startswith("451 4.7.4")
+
+    run(test)
+
+
+# Limits.
+
+
+def test_one_client_may_not_have_too_many_connections_and_trusted_ones_may() -> None:
+    async def test() -> None:
+        for trusted, second in (((), "421"), (LOOPBACK, "220")):
+            async with rig(limits=ServerLimits(per_client=1), trusted=trusted) as r, Client(r.port) as one, Client(r.port) as two:
+                assert (await one.answer()).startswith("220")
+                assert (await two.answer()).startswith(second)
+
+    run(test)
+
+
+def test_connections_are_limited_in_number_and_rate_and_counted_off_when_they_end() -> None:
+    async def test() -> None:
+        async with rig(limits=ServerLimits(connections=1)) as r:
+            for _ in range(3):
+                async with Client(r.port) as client, Client(r.port) as other:
+                    assert (await client.answer()).startswith("220")
+                    assert (await other.answer()).startswith("421")
+                while r.server.sessions:
+                    await asyncio.sleep(0.01)
+        async with rig(limits=ServerLimits(per_minute=2)) as r:
+            codes = []
+            for _ in range(3):
+                async with Client(r.port) as client:
+                    codes.append((await client.answer())[:3])
+            assert codes == ["220", "220", "421"]
+
+    run(test)
+
+
+def test_a_client_that_says_nothing_or_drips_is_closed() -> None:
+    """Single bytes of a command buy no time, nor does a mail slower than the slowest allowed."""
+
+    async def test() -> None:
+        async with (
+            rig(limits=ServerLimits(idle=0.3, slowest=10_000)) as r,
+            Client(r.port) as silent,
+            Client(r.port) as dripping,
+            Client(r.port) as slow,
+        ):
+            for client in (silent, dripping, slow):
+                await client.answer()
+            await slow.say("EHLO x", "MAIL FROM:<>", "RCPT TO:<d@e.f>", "DATA")
+            for _ in range(30):
+                dripping.write(b"N")
+                slow.write(b"x\r\n")
+                await asyncio.sleep(0.1)
+                if not r.server.sessions:
+                    break
+            assert (await silent.answer()).startswith("421")
+            assert r.server.sessions == 0
+            assert r.sink.taken == []
+
+    run(test)
+
+
+def test_a_thousand_half_open_sessions_do_not_hurt_an_honest_one() -> None:
+    async def test() -> None:
+        async with rig(limits=ServerLimits(per_client=0)) as r:
+            writers = [(await asyncio.open_connection("127.0.0.1", r.port))[1] for _ in range(1000)]
+            for writer in writers:
+                writer.write(b"EHL")
+            async with Client(r.port) as client:
+                assert (await client.send("d@e.f"))[-1].startswith("250")
+            assert r.server.sessions >= 1000
+            for writer in writers:
+                writer.close()
+
+    run(test)
+
+
+def test_who_talks_before_the_greeting_is_refused() -> None:
+    async def test() -> None:
+        async with rig(limits=ServerLimits(greeting_delay=0.2)) as r, Client(r.port) as early, Client(r.port) as patient:
+            early.write(b"EHLO x\r\n")
+            assert (await early.answer()).startswith("554")
+            assert (await patient.send("d@e.f"))[-1].startswith("250")
+
+    run(test)
+
+
+def test_stopping_lets_the_mail_under_way_end_and_takes_no_other() -> None:
+    async def test() -> None:
+        gate = asyncio.Event()
+        async with rig(Judge(gate=gate)) as r, Client(r.port) as idle, Client(r.port) as client:
+            await idle.answer()
+            sending = asyncio.ensure_future(client.send("d@e.f"))
+            while not r.judge.seen:
+                await asyncio.sleep(0.01)
+            stopping = asyncio.ensure_future(r.server.drain(10))
+            assert (await idle.answer()).startswith("421")
+            gate.set()
+            assert (await sending)[-1].startswith("250")
+            assert (await client.answer()).startswith("421")
+            await stopping
+            with pytest.raises(OSError):
+                await asyncio.open_connection("127.0.0.1", r.port)
+
+    run(test)
