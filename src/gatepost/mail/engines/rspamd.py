@@ -23,6 +23,7 @@ DEFAULT_SOCKET = "tcp:127.0.0.1:11333"
 _REPLY_LIMIT = 4 * 1024 * 1024
 _INFO_SECONDS = 5.0
 _OK = 200
+_REJECT = "reject"  # a rule that ends the check with this leaves no points: the mail then counts as if it had enough
 _SYMBOLS_SHOWN = 20
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -36,6 +37,7 @@ class _Checked(msgspec.Struct):
 
     score: float
     action: str
+    required_score: float = 15.0
     symbols: dict[str, _Symbol] = {}
     is_skipped: bool = False
 
@@ -67,9 +69,10 @@ class Rspamd:
         """Have the mail scored."""
         reply = self._ask("POST /checkv2", _about(envelope), message.raw, deadline)
         checked = parse_checked(parse(reply, "HTTP"))
-        if checked.score < self._least:
+        score = max(checked.score, checked.required_score) if checked.action == _REJECT else checked.score
+        if score < self._least:
             return ()
-        return (Finding(Kind.SPAM, "spam-score", "", self.name, _reasons(checked), checked.score),)
+        return (Finding(Kind.SPAM, "spam-score", "", self.name, _reasons(checked), score),)
 
     def _ask(self, line: str, fields: tuple[tuple[str, str], ...], body: bytes | memoryview, deadline: float) -> bytes:
         given = [("Host", "localhost"), ("Connection", "close"), ("Content-Length", str(len(body))), ("Password", self._password), *fields]
@@ -87,8 +90,8 @@ def parse_checked(reply: Whole) -> _Checked:
         checked = _DECODER.decode(reply.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EngineError(f"rspamd's answer is not understood: {error}") from error
-    if checked.is_skipped:
-        raise EngineError("rspamd skipped this mail; its settings exempt it, and Gatepost needs a score")
+    if checked.is_skipped and checked.action != _REJECT:
+        raise EngineError("rspamd skipped this mail: its settings exempt it, or another of its rules ended the check")
     return checked
 
 

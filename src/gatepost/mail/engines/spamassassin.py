@@ -62,6 +62,7 @@ class Spamassassin:
         user = f"User: {self._user}\r\n" if self._user else ""
         with Wire(self._address, deadline) as wire:
             wire.send(f"{verb} SPAMC/1.5\r\nContent-length: {len(mail)}\r\n{user}\r\n".encode(), mail)
+            wire.finish()  # spamd reads lines: a mail without a last line end would keep it waiting
             return wire.rest(_REPLY_LIMIT)
 
 

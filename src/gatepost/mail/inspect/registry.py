@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from gatepost.mail.inspect.cache import Cached
+from gatepost.mail.inspect.content import ContentEngine
 from gatepost.mail.inspect.engine import Engine, EngineError, EngineFactory
 from gatepost.system.foreign import attempt
 
 GROUP = "gatepost.engines"
+CACHE_OPTION = "verdict_cache"
 
 T = TypeVar("T")
 
@@ -25,20 +28,35 @@ def names() -> tuple[str, ...]:
 
 
 def make(kind: str, name: str = "", options: Mapping[str, object] | None = None) -> Engine:
-    """Make an engine of `kind`, called `name` (by default like its kind) in findings and reports."""
-    return _checked(kind, attempt(_factory(kind), name or kind, options or {}))
+    """Make an engine of `kind`, called `name` (by default like its kind) in findings and reports.
+
+    With the option `verdict_cache`, a number of answers to remember, an engine that looks at content alone gets a cache in front.
+    """
+    given = dict(options or {})
+    remembered = given.pop(CACHE_OPTION, 0)
+    engine = _checked(kind, attempt(_factory(kind), name or kind, given))
+    return _cached(engine, remembered) if remembered else engine
 
 
 def preload(kind: str, options: Mapping[str, object] | None = None) -> None:
     """Let a kind of engine load what forked workers will share. Call it once before forking; engines without such a need ignore it."""
     hook = getattr(_factory(kind), "preload", None)
     if hook is not None:
-        _checked(kind, attempt(hook, options or {}))
+        given = {key: value for key, value in (options or {}).items() if key != CACHE_OPTION}
+        _checked(kind, attempt(hook, given))
 
 
 def _factory(kind: str) -> EngineFactory:
     factory: EngineFactory = _checked(kind, attempt(_entry(kind).load))
     return factory
+
+
+def _cached(engine: Engine, size: object) -> Cached:
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise EngineError(f"engine {engine.name}: option {CACHE_OPTION!r} must be a whole number of answers, 0 for no cache")
+    if not (hasattr(engine, "select") and hasattr(engine, "look")):
+        raise EngineError(f"engine {engine.name}: option {CACHE_OPTION!r} cannot be used, since this engine looks at more than content")
+    return Cached(cast("ContentEngine", engine), size)
 
 
 def _entry(kind: str) -> EntryPoint:
