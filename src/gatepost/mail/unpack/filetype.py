@@ -8,6 +8,7 @@ Raises: nothing, on any bytes.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -26,6 +27,13 @@ _BY_START = {
 }
 _ELSEWHERE = tuple(m for m in MAGIC if m[0])
 _NOT_TEXT = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\x1a\x08"))
+_EMBEDDED_CHECKS: dict[str, Callable[[bytes], bool]] = {
+    "zip": lambda _: True,
+    "7z": lambda start: start[6:7] == b"\0",
+    "rar": lambda start: start[6:7] in {b"\0", b"\1"},
+    "cab": lambda start: start[24:26] == b"\x03\x01",
+    "ole": lambda start: start[28:30] == b"\xfe\xff",
+}
 _ARC = re.compile(rb"\x1a[\x01-\x09][\x21-\x7e]{1,12}\0")
 _CMS_OIDS = (bytes.fromhex("06092a864886f70d0107"), bytes.fromhex("060b2a864886f70d010910"))  # RFC 5652 and RFC 3274 content types
 _VERBATIM = frozenset(
@@ -120,7 +128,7 @@ def _embedded(data: bytes, main: str) -> list[Sight]:
     found = []
     for magic, kind in EMBEDDED:
         at = data.find(magic, 1)
-        if at > 0 and kind != main:
+        if at > 0 and kind != main and _EMBEDDED_CHECKS[kind](data[at : at + 64]):
             found.append(Sight(kind, 0 if kind == "zip" else at))
     return found
 

@@ -7,12 +7,63 @@ Raises: nothing.
 
 from __future__ import annotations
 
-from gatepost.mail.unpack import archive, streams
-from gatepost.mail.unpack.opened import Reader
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gatepost.mail.unpack import archive, external, streams
+from gatepost.mail.unpack.cms import read_cms, read_pem, read_pgp
+from gatepost.mail.unpack.html import read_markup, read_script, read_text
+from gatepost.mail.unpack.office import inspect_ooxml_part, read_compound
+from gatepost.mail.unpack.onenote import read_onenote
+from gatepost.mail.unpack.opened import Member, Opened, Reader
+from gatepost.mail.unpack.pdf import read_pdf
+from gatepost.mail.unpack.rtf import read_rtf
 from gatepost.mail.unpack.tar import read_tar
+from gatepost.mail.unpack.tnef import read_tnef
 from gatepost.mail.unpack.zip import read_zip
 
 _ZIPS = ("zip", "jar", "apk", "msix", "ooxml", "docx", "xlsx", "pptx", "docm", "xlsm", "pptm", "xlsb", "odf", "epub")
+_COMPOUNDS = ("ole", "doc", "xls", "ppt", "visio", "publisher", "msg", "msi", "office-encrypted", "vba-project")
+_MARKUP = ("html", "svg", "hta", "wsf", "settingcontent", "library-ms")
+_SCRIPTS = ("javascript", "vbscript", "powershell", "batch", "shell", "interpreter-script", "registry", "json")
+_TEXTS = ("text", "inf", "url", "desktop", "iqy", "slk", "mail", "mbox", "pgp-signature")
+
+
+def second_opinion(first: Reader, second: Reader) -> Reader:
+    """The first reader, and where it had to give up the second too; what the first found wanting counts only if both do."""
+
+    def read(opened: Opened) -> Iterator[Member]:
+        trial = replace(opened, findings=[], found=set())
+        yield from first(trial)
+        if not trial.findings:
+            return
+        again = replace(opened, findings=[], found=set())
+        yield from second(again)
+        if again.findings:
+            opened.findings += trial.findings
+
+    return read
+
+
+# Type, and 7-Zip's name of the format ("" where the form is told by 7-Zip itself).
+_SEVEN_ZIP = {
+    "arj": "arj",
+    "wim": "wim",
+    "chm": "chm",
+    "dmg": "dmg",
+    "fat": "fat",
+    "ntfs": "ntfs",
+    "ext": "ext",
+    "hfs": "hfs",
+    "mbr": "mbr",
+    "gpt": "gpt",
+    "vhd": "vhd",
+    "vhdx": "vhdx",
+    "vmdk": "vmdk",
+    "vdi": "vdi",
+    "qcow": "qcow",
+    "squashfs": "squashfs",
+}
 
 READERS: dict[str, tuple[Reader, ...]] = {
     **dict.fromkeys(_ZIPS, (read_zip,)),
@@ -26,14 +77,29 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "szdd": (streams.read_szdd,),
     "lz4": (archive.filter_reader("lz4"),),
     "compress": (archive.filter_reader("compress"),),
-    "7z": (archive.reader("7zip"),),
-    "rar": (archive.reader("rar", "rar5"),),
-    "cab": (archive.reader("cab"),),
-    "lha": (archive.reader("lha"),),
+    "7z": (second_opinion(archive.reader("7zip"), external.seven_zip("7z")),),
+    "rar": (second_opinion(archive.reader("rar", "rar5"), external.seven_zip()),),
+    "cab": (second_opinion(archive.reader("cab"), external.seven_zip("cab")),),
+    "lha": (second_opinion(archive.reader("lha"), external.seven_zip("lzh")),),
     "cpio": (archive.reader("cpio"),),
     "rpm": (archive.reader("cpio", filters=("rpm", "gzip", "bzip2", "xz", "lzma", "zstd")),),
     "ar": (archive.reader("ar"),),
-    "iso": (archive.reader("iso9660"),),
-    "udf": (archive.reader("iso9660"),),
+    "iso": (second_opinion(archive.reader("iso9660"), external.seven_zip("iso")),),
+    "udf": (external.seven_zip("udf"),),
     "xar": (archive.reader("xar"),),
+    **dict.fromkeys(_COMPOUNDS, (read_compound,)),
+    **dict.fromkeys(_MARKUP, (read_markup,)),
+    **dict.fromkeys(_SCRIPTS, (read_script,)),
+    **dict.fromkeys(_TEXTS, (read_text,)),
+    "xml": (inspect_ooxml_part, read_markup),
+    "pdf": (read_pdf,),
+    "rtf": (read_rtf,),
+    "onenote": (read_onenote,),
+    "tnef": (read_tnef,),
+    "cms": (read_cms,),
+    "pem": (read_pem,),
+    "pgp-message": (read_pgp,),
+    "pgp-binary": (read_pgp,),
+    "lzop": (external.read_lzop,),
+    **{kind: (external.seven_zip(name),) for kind, name in _SEVEN_ZIP.items()},
 }

@@ -9,117 +9,127 @@ from __future__ import annotations
 
 import re
 
-# A mark that no ordinary letter begins with: the first that matches in the first KiB names the type.
-_MARKS: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        ("hta", rb"<hta:application"),
-        ("wsf", rb"<(?:\?xml[^>]*>\s*<)?(?:job|package|scriptlet|component)\b[^>]*>[\s\S]{0,2000}<(?:script|registration)"),
-        ("settingcontent", rb"<pcsettings"),
-        ("library-ms", rb"<(?:librarydescription|searchconnectordescription|persistedquery)"),
-        ("application-ref", rb"\A[^\r\n]{4,200}\.application#"),
-        ("svg", rb"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]{0,500}?-->\s*)?(?:<!doctype svg[^>]*>\s*)?<svg[\s>]"),
+# What no ordinary letter begins with. `needle` (lower case) must occur in the first KiB before the pattern is tried; "" tries it at the very start only.
+_MARKS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
+    (kind, needle, re.compile(pattern, re.IGNORECASE))
+    for kind, needle, pattern in (
+        ("hta", b"<hta:application", rb"<hta:application"),
+        ("wsf", b"<", rb"<(?:\?xml[^>]*>\s*<)?(?:job|package|scriptlet|component)\b[^>]*>[\s\S]{0,2000}?<(?:script|registration)"),
+        ("settingcontent", b"<pcsettings", rb"<pcsettings"),
+        ("library-ms", b"description", rb"<(?:librarydescription|searchconnectordescription)"),
+        ("application-ref", b".application#", rb"\A[^\r\n]{4,200}\.application#"),
+        ("svg", b"<svg", rb"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!--[\s\S]{0,500}?-->\s*)?(?:<!doctype svg[^>]*>\s*)?<svg[\s>]"),
         (
             "html",
-            rb"\A\s*(?:<!--[\s\S]{0,500}?-->\s*)?<(?:!doctype html|html|head|body|script|table|div|meta|center|font|p|br|a|img|iframe|style|title)\b|<html[\s>]|<body[\s>]",
+            b"<",
+            rb"\A\s*(?:<!--[\s\S]{0,500}?-->\s*)?<(?:!doctype html|html|head|body|script|table|div|meta|center|font|p|br|a|img|iframe|style|title)\b",
         ),
-        ("xml", rb"\A\s*<\?xml|\A\s*<[a-z][\w:.-]*(?:\s[^<>]*)?>\s*<"),
-        ("encoded-script", rb"#@~\^[a-z0-9+/]{6}=="),
-        ("registry", rb"\A(?:Windows Registry Editor Version|REGEDIT4)"),
-        ("url", rb"^\[InternetShortcut\]"),
-        ("desktop", rb"^\[Desktop Entry\]"),
-        ("inf", rb"^\[Version\]\s[\s\S]{0,300}^signature\s*="),
-        ("rdp", rb"\A[\s\S]{0,600}^full address:s:"),
-        ("iqy", rb"\AWEB\r?\n1\r?\nhttp"),
-        ("slk", rb"\AID;P"),
-        ("shell", rb"\A#!\s*/\S*/(?:ba|da|z|k|c|tc|a)?sh\b"),
-        ("interpreter-script", rb"\A#!\s*/"),
-        ("batch", rb"\A\s*@?(?:echo off|setlocal|rem\s.*\r\n@?(?:set|echo|start|cmd))\b"),
-        ("pgp-message", rb"^-----BEGIN PGP MESSAGE-----"),
-        ("pgp-signature", rb"\A-----BEGIN PGP SIGNATURE-----"),
-        ("pem", rb"\A\s*-----BEGIN [A-Z0-9 ]{3,40}-----"),
-        ("calendar", rb"\ABEGIN:VCALENDAR"),
-        ("vcard", rb"\ABEGIN:VCARD"),
-        ("mbox", rb"\AFrom \S+ .{0,60}\d\d:\d\d.{0,20}\d{4}[^\n]*\n[A-Za-z][\w-]{0,60}:"),
+        ("html", b"<html", rb"<html[\s>]"),
+        ("html", b"<body", rb"<body[\s>]"),
+        ("xml", b"<", rb"\A\s*(?:<\?xml|<[a-z][\w:.-]*(?:\s[^<>]*)?>\s*<)"),
+        ("encoded-script", b"#@~^", rb"#@~\^[a-z0-9+/]{6}=="),
+        ("registry", b"reg", rb"\A(?:Windows Registry Editor Version|REGEDIT4)"),
+        ("url", b"[internetshortcut]", rb"(?m:^)\[InternetShortcut\]"),
+        ("desktop", b"[desktop entry]", rb"(?m:^)\[Desktop Entry\]"),
+        ("inf", b"[version]", rb"(?m:^)\[Version\]\s[\s\S]{0,300}?signature\s*="),
+        ("rdp", b"full address:s:", rb"full address:s:"),
+        ("iqy", b"web", rb"\AWEB\r?\n1\r?\nhttp"),
+        ("slk", b"id;p", rb"\AID;P"),
+        ("shell", b"#!", rb"\A#!\s*/\S*/(?:ba|da|z|k|c|tc|a)?sh\b"),
+        ("interpreter-script", b"#!", rb"\A#!\s*/"),
+        ("batch", b"", rb"\A\s*@?(?:echo off|setlocal|rem\s.*\r\n@?(?:set|echo|start|cmd))\b"),
+        ("pgp-message", b"-----begin pgp message", rb"(?m:^)-----BEGIN PGP MESSAGE-----"),
+        ("pgp-signature", b"-----begin pgp signature", rb"\A-----BEGIN PGP SIGNATURE-----"),
+        ("pem", b"-----begin ", rb"\A\s*-----BEGIN [A-Z0-9 ]{3,40}-----"),
+        ("calendar", b"begin:vcalendar", rb"\ABEGIN:VCALENDAR"),
+        ("vcard", b"begin:vcard", rb"\ABEGIN:VCARD"),
+        ("mbox", b"from ", rb"\AFrom \S+ .{0,60}\d\d:\d\d.{0,20}\d{4}[^\n]*\n[A-Za-z][\w-]{0,60}:"),
         (
             "mail",
-            rb"\A(?:(?:Received|Return-Path|From|To|Subject|Date|Message-ID|MIME-Version|Content-Type|Content-Transfer-Encoding|Delivered-To|DKIM-Signature|X-[\w-]+|Reply-To|Sender|Cc)[ \t]*:)",
+            b":",
+            (
+                rb"\A(?:Received|Return-Path|From|To|Subject|Date|Message-ID|MIME-Version|Content-Type|Content-Transfer-Encoding|Content-Disposition|"
+                rb"Delivered-To|DKIM-Signature|X-[\w-]+|Reply-To|Sender|Cc)[ \t]*:"
+            ),
         ),
     )
 )
 
-# Signs of code; two different ones make a script, since one can stand in any letter about computers.
-_SIGNS: tuple[tuple[str, tuple[re.Pattern[bytes], ...]], ...] = tuple(
-    (kind, tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in patterns))
+# Signs of code; two different ones make a script, since one can stand in any letter about computers. A needle in lower case goes before each pattern.
+_SIGNS: tuple[tuple[str, tuple[tuple[bytes, re.Pattern[bytes]], ...]], ...] = tuple(
+    (kind, tuple((needle, re.compile(pattern, re.IGNORECASE | re.MULTILINE)) for needle, pattern in patterns))
     for kind, patterns in (
         (
             "javascript",
             (
-                rb"\bnew\s+ActiveXObject\s*\(",
-                rb"\bWScript\.(?:Shell|CreateObject|Quit|Sleep|Echo)",
-                rb"^\s*(?:var|let|const)\s+\w+\s*=",
-                rb"\beval\s*\(",
-                rb"\bString\.fromCharCode\b",
-                rb"^\s*function\s+\w*\s*\([^)\r\n]*\)\s*\{",
-                rb"\.(?:join|replace|split)\([^\r\n]*\)\s*;",
-                rb"\batob\s*\(",
+                (b"activexobject", rb"\bnew\s+ActiveXObject\s*\("),
+                (b"wscript.", rb"\bWScript\.(?:Shell|CreateObject|Quit|Sleep|Echo)"),
+                (b"=", rb"^\s*(?:var|let|const)\s+\w+\s*="),
+                (b"eval", rb"\beval\s*\("),
+                (b"fromcharcode", rb"\bString\.fromCharCode\b"),
+                (b"function", rb"^\s*function\s+\w*\s*\([^)\r\n]*\)\s*\{"),
+                (b");", rb"\.(?:join|replace|split)\([^\r\n]*\)\s*;"),
+                (b"atob", rb"\batob\s*\("),
             ),
         ),
         (
             "vbscript",
             (
-                rb"\bCreateObject\s*\(",
-                rb"^\s*(?:Dim|ReDim)\s+\w+",
-                rb"^\s*Set\s+\w+\s*=",
-                rb"^\s*On\s+Error\s+Resume\s+Next",
-                rb"\bExecute(?:Global)?\s*\(",
-                rb"^\s*(?:Sub|Function)\s+\w+\s*(?:\(|\r?$)",
-                rb"\bWScript\.",
+                (b"createobject", rb"\bCreateObject\s*\("),
+                (b"dim ", rb"^\s*(?:Dim|ReDim)\s+\w+"),
+                (b"set ", rb"^\s*Set\s+\w+\s*="),
+                (b"on error resume", rb"^\s*On\s+Error\s+Resume\s+Next"),
+                (b"execute", rb"\bExecute(?:Global)?\s*\("),
+                (b"sub ", rb"^\s*Sub\s+\w+\s*(?:\(|\r?$)"),
+                (b"wscript.", rb"\bWScript\."),
             ),
         ),
         (
             "powershell",
             (
-                rb"\b(?:Invoke-Expression|IEX)\b",
-                rb"\bNew-Object\s+[\w.]+",
-                rb"\[(?:System\.)?(?:Convert|Text\.Encoding|Reflection\.Assembly|IO\.\w+)\]::",
-                rb"^\s*\$\w+\s*=",
-                rb"^\s*param\s*\(",
-                rb"\bInvoke-WebRequest\b|\bDownload(?:String|File)\b",
-                rb"^\s*function\s+[A-Z][\w]*-\w+",
+                (b"e", rb"\b(?:Invoke-Expression|IEX)\b"),
+                (b"new-object", rb"\bNew-Object\s+[\w.]+"),
+                (b"]::", rb"\[(?:System\.)?(?:Convert|Text\.Encoding|Reflection\.Assembly|IO\.\w+)\]::"),
+                (b"$", rb"^\s*\$\w+\s*="),
+                (b"param", rb"^\s*param\s*\("),
+                (b"download", rb"\bDownload(?:String|File)\b"),
+                (b"invoke-webrequest", rb"\bInvoke-WebRequest\b"),
+                (b"function", rb"^\s*function\s+[A-Z][\w]*-\w+"),
             ),
         ),
         (
             "batch",
             (
-                rb"^\s*@?echo\s+off\b",
-                rb"^\s*set\s+\"?\w+=",
-                rb"%~d?p?n?x?[0-9]",
-                rb"^\s*(?:if|for)\s+(?:not\s+)?(?:exist|/[fl]|%%)",
-                rb"^\s*start\s+\"",
-                rb"^\s*powershell(?:\.exe)?\s+-",
-                rb"^:\w+\s*$",
+                (b"echo off", rb"^\s*@?echo\s+off\b"),
+                (b"set ", rb"^\s*set\s+\"?\w+="),
+                (b"%~", rb"%~d?p?n?x?[0-9]"),
+                (b"%%", rb"^\s*for\s+(?:/[fl]|%%)"),
+                (b"if ", rb"^\s*if\s+(?:not\s+)?exist\b"),
+                (b'start "', rb"^\s*start\s+\""),
+                (b"powershell", rb"^\s*powershell(?:\.exe)?\s+-"),
             ),
         ),
     )
 )
 
 _ENOUGH = 2
+_CODE_BYTES = (b"(", b"=", b"%")
 
 
 def text_type(head: bytes) -> str:
     """The type id of a text whose beginning is `head`; "text" when it is none of the special ones."""
     text = _eight_bit(head)
     start = text[:1024]
-    if b"<" in start or b":" in start or start[:1] in b"#[@-BWRIer \r\n\t":
-        for kind, pattern in _MARKS:
-            if pattern.search(start):
+    lower = text.lower()
+    lower_start = lower[:1024]
+    for kind, needle, pattern in _MARKS:
+        if needle in lower_start and (pattern.search(start) if needle else pattern.match(start)):
+            return kind
+    if any(byte in text for byte in _CODE_BYTES):
+        for kind, signs in _SIGNS:
+            if sum(1 for needle, pattern in signs if needle in lower and pattern.search(text)) >= _ENOUGH:
                 return kind
-    if b"(" in text or b"=" in text or b"%" in text:
-        for kind, patterns in _SIGNS:
-            if sum(1 for pattern in patterns if pattern.search(text)) >= _ENOUGH:
-                return kind
-    if start[:1] in b"{[" and text.rstrip()[-1:] in b'}],"':
+    if start[:1] in {b"{", b"["} and text.rstrip()[-1:] in {b"}", b"]", b",", b'"'}:
         return "json"
     return "text"
 

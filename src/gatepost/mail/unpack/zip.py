@@ -7,6 +7,7 @@ Raises: `BudgetError`.
 
 from __future__ import annotations
 
+import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
@@ -93,7 +94,6 @@ class _Zip:
         if entry.local is None:
             return
         quirk = next((name for name, _ in entry.quirks()), "")
-        before = len(self.opened.findings)
         got: list[bytes] = []
         locked = any(record.encrypted for record in entry.records)
         plain_claimed = not all(record.encrypted for record in entry.records)
@@ -103,20 +103,21 @@ class _Zip:
             got += self._plain(entry, guess=locked)
         if locked and not got:
             self.opened.find(Kind.ENCRYPTED, "zip-encrypted", f"'{entry.names[0]}' is encrypted and no password in the mail opens it")
-        del before
         for number, data in enumerate(dict.fromkeys(got)):
             if data or not entry.names[0].endswith("/"):
                 yield Member(entry.names[0], data, quirk or ("zip-reading" if number else ""), entry.names[1:])
 
     def _plain(self, entry: Entry, *, guess: bool) -> list[bytes]:
-        """What each method that a record names makes of the data; with `guess` only what comes out whole counts."""
+        """What each method that a record names makes of the data; with `guess` only what fits the check sum counts."""
         assert entry.local is not None
         start = entry.local.start
         got = []
         errors = []
         for method in dict.fromkeys(record.method for record in entry.records):
             for gathered in self._decode(entry, method, start):
-                if not gathered.error or (gathered.data and not guess):
+                if guess and zlib.crc32(gathered.data) not in {record.crc for record in entry.records}:
+                    continue
+                if not gathered.error or gathered.data:
                     got.append(gathered.data)
                 if gathered.error:
                     errors.append(gathered.error)
@@ -134,9 +135,8 @@ class _Zip:
                 self.opened.find(
                     Kind.UNCHECKED, "zip-method", f"'{entry.names[0]}' is compressed by method {method}, which is not known here"
                 )
-            decoder = inflate
             gathered = self.opened.gather(inflate(self.view[start:]))
-            if not gathered.error:
+            if zlib.crc32(gathered.data) in {record.crc for record in entry.records}:
                 yield gathered
             return
         yield self._decompress(decoder, self.view[start:], start, entry)
