@@ -28,7 +28,7 @@ from gatepost.integrity.describe import details, summary
 from gatepost.integrity.entry import key_of, path_of, shown
 from gatepost.integrity.examine import sha256_of
 from gatepost.integrity.expected import Announced, Explainer, Sorting
-from gatepost.integrity.fold import folded, moved_names
+from gatepost.integrity.fold import changed_parents, folded
 from gatepost.integrity.heartbeat import watch_problem
 from gatepost.integrity.ledger import Ledger
 from gatepost.integrity.mounts import read_mounts
@@ -205,7 +205,7 @@ def _scope(run: _Run, baseline: Baseline) -> scan.Scope:
 def _judged(run: _Run, baseline: Baseline, scope: scan.Scope) -> _Judged:
     """Sort what the walk found."""
     canary_key = key_of(run.watched.section.canary)
-    selector, parents = Selector(scope.policy), moved_names(scan.changes(scope))
+    selector, parents = Selector(scope.policy), changed_parents(scan.changes(scope))
     sorting = Sorting(_explainers(run, scope))
     chirp, left = "", list(_forbidden(run, baseline))
     implied: list[Change] = []

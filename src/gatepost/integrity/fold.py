@@ -13,9 +13,9 @@ from gatepost.integrity import attributes as at
 from gatepost.integrity.compare import IMPLIED_BY_CHILDREN, Change, ChangeKind
 
 
-def moved_names(changes: Iterable[Change]) -> frozenset[bytes]:
-    """Keys of directories in which a name came, went, or was given to another object."""
-    return frozenset(c.key.rpartition(b"\0")[0] for c in changes if c.key and _names(c))
+def changed_parents(changes: Iterable[Change]) -> frozenset[bytes]:
+    """Keys of directories in which something changed. A replaced file may have got the freed inode of the former, so each change counts."""
+    return frozenset(c.key.rpartition(b"\0")[0] for c in changes if c.key)
 
 
 def folded(change: Change, parents: frozenset[bytes], lively: Callable[[bytes], bool]) -> Change | None:
@@ -31,7 +31,3 @@ def folded(change: Change, parents: frozenset[bytes], lively: Callable[[bytes], 
         return change
     left = change.attributes & ~IMPLIED_BY_CHILDREN
     return msgspec.structs.replace(change, attributes=left) if left else None
-
-
-def _names(change: Change) -> bool:
-    return change.kind in (ChangeKind.ADDED, ChangeKind.REMOVED) or bool(change.attributes & at.INODE)
