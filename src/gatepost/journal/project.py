@@ -83,7 +83,10 @@ def domain(address: str) -> str:
 
 
 def last_to_forget(connection: sqlite3.Connection, before: float) -> int | None:
-    """The number of the last event that may go: older than `before`, and before the first event of any mail that is still held."""
+    """The number of the last event that may go: older than `before`, and before the first event of any mail that is still held.
+
+    The newest event always stays, so that the chain has an end to go on from.
+    """
     (last,) = connection.execute("SELECT max(sequence) FROM events WHERE at < ?", (before,)).fetchone()
     (newest,) = connection.execute("SELECT max(sequence) FROM events").fetchone()
     if last is None:
