@@ -201,6 +201,18 @@ def test_quit_for_a_new_connection_forgets_the_client_and_keeps_the_agreement() 
     assert session.options.steps & Step.NR_HDR
 
 
+def test_macros_repeated_before_every_header_field_change_nothing() -> None:
+    session = MilterSession(MilterLimits())
+    session.feed(mta.negotiation() + command(Command.MAIL) + command(Command.RCPT))
+
+    events = session.feed((mta.macros(b"L", i=b"4ABC") + command(Command.HEADER)) * 3 + mta.packet(b"N") + mta.packet(b"E"))
+    session.answered()
+    again = session.feed(command(Command.MAIL) + command(Command.RCPT) + mta.macros(b"L", i=b"4ABC") + mta.packet(b"N") + mta.packet(b"E"))
+
+    assert content(events) == b"Subject: x\r\n" * 3 + b"\r\n"
+    assert (end(events).envelope.queue_id, end(again).envelope.queue_id) == ("4ABC", "4ABC")
+
+
 def test_client_address_comes_from_the_macro_where_connect_has_none() -> None:
     session = MilterSession(MilterLimits())
     session.feed(mta.negotiation() + mta.macros(b"C", client_addr=b"192.0.2.1") + mta.connect(b"unknown", b"U"))

@@ -8,10 +8,14 @@ How the mail is rebuilt. A header field comes as name and value; with HDR_LEADSP
 it the MTA has eaten one space (never a tab), and we put it back. Folded lines come with LF and are delivered with CRLF; a CR before
 that LF is content and stays. The body comes as it goes out.
 
-Quirks that no filter can mend, seen with Postfix 3.7:
-- White space between name and colon ("Subject : x") is not told; we read "Subject: x".
-- The MTA's own Received field, and fields that it adds (Message-Id, Date, From), are not shown.
-- A header beyond `header_size_limit` is shown, and delivered, cut.
+What a filter cannot see, and so differs from what the next hop gets (tried with Postfix 3.7.11 and Sendmail 8.17.1):
+- Both hide the Received field that they add; Sendmail also hides a Date, From, Message-Id or Resent-* that it adds. Postfix shows those.
+- Both drop white space between name and colon ("Subject : x"), from the mail and from what we are told.
+- Both break lines of more than 998 and 2,040 bytes on delivery, by CRLF and a space (Postfix: `smtp_line_length_limit`, 0 to let them be).
+- Postfix delivers a mail of header fields alone without an empty line; we end every header with one.
+- Sendmail rewrites addresses in the header on delivery, and header fields of MIME parts where it converts their content.
+- Postfix cuts a header field beyond `header_size_limit` and delivers it as cut; Sendmail refuses it, as it does bare CR and LF.
+What they do before we see it (NUL in a header field, Bcc, an mbox "From " line) is the same for us and for the next hop.
 """
 
 from __future__ import annotations
@@ -49,8 +53,7 @@ WANTED_ACTIONS = int(Action.ADDHDRS | Action.CHGHDRS | Action.CHGBODY | Action.D
 SILENT = int(sum(NO_REPLY.values()))
 WANTED_STEPS = int(SILENT | Step.NOUNKNOWN | Step.NODATA | Step.SKIP | Step.HDR_LEADSPC)
 
-# Postfix sends the macros of EOH before every header field, so none are asked for there. Sendmail looks at the list of EOM only where
-# one of EOH is given, hence the empty one.
+# Sendmail looks at the list of EOM only where one of EOH is given, hence the empty one. Postfix takes an empty list for its own.
 WANTED_MACROS = macro_lists(
     {
         Stage.CONNECT: "{client_addr}",
@@ -124,6 +127,7 @@ class _Mail:
     """The mail under way, as far as it has come."""
 
     macros: dict[bytes, bytes] = field(default_factory=dict)
+    last_macros: bytes = b""
     sender: str = ""
     sender_parameters: tuple[str, ...] = ()
     recipients: list[str] = field(default_factory=list)
@@ -263,13 +267,18 @@ class MilterSession:
         self._out.append(agreement(self.options, WANTED_MACROS))
 
     def _macros(self, payload: memoryview, _events: list[Event]) -> None:
-        stage, found = macros(bytes(payload))
+        data = bytes(payload)
+        # Postfix repeats them before every header field.
+        if data == self._mail.last_macros:
+            return
+        stage, found = macros(data)
         kept = {name: value for name, value in found.items() if name in _KEPT_MACROS}
         if stage == Command.MAIL:
             self._mail_macros = kept
         elif stage in _CONNECTION_STAGES:
             self._connection_macros |= kept
         else:
+            self._mail.last_macros = data
             self._mail.macros |= kept
 
     def _connect(self, payload: memoryview, _events: list[Event]) -> None:
