@@ -11,7 +11,8 @@ that LF is content and stays. The body comes as it goes out.
 What a filter cannot see, and so differs from what the next hop gets (tried with Postfix 3.7.11 and Sendmail 8.17.1):
 - Both hide the Received field that they add; Sendmail also hides a Date, From, Message-Id or Resent-* that it adds. Postfix shows those.
 - Both drop white space between name and colon ("Subject : x"), from the mail and from what we are told.
-- Both break lines of more than 998 and 2,040 bytes on delivery, by CRLF and a space (Postfix: `smtp_line_length_limit`, 0 to let them be).
+- Both break long lines on delivery by CRLF and a space: Postfix at 998 bytes (`smtp_line_length_limit`, 0 to let them be), Sendmail after
+  an exclamation mark at 2,040 (`L=` of the mailer).
 - Postfix delivers a mail of header fields alone without an empty line; we end every header with one.
 - Sendmail rewrites addresses in the header on delivery, and header fields of MIME parts where it converts their content.
 - Postfix cuts a header field beyond `header_size_limit` and delivers it as cut; Sendmail refuses it, as it does bare CR and LF.
@@ -127,7 +128,7 @@ class _Mail:
     """The mail under way, as far as it has come."""
 
     macros: dict[bytes, bytes] = field(default_factory=dict)
-    last_macros: bytes = b""
+    last_macros: bytes | None = None
     sender: str = ""
     sender_parameters: tuple[str, ...] = ()
     recipients: list[str] = field(default_factory=list)
