@@ -1,0 +1,56 @@
+"""`gatepost run`: the whole mail gateway of a site on this machine, for a first try."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from gatepost.cli.common import SITE, SiteOption, fail, printable, site_of
+from gatepost.mail.model import Envelope
+from gatepost.services.gateway import StartError
+from gatepost.services.playground import Mailbox, Playground, free_port, tried
+from gatepost.system import logs
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def run(
+    site: SiteOption = SITE,
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where everything is kept.")] = Path(".run"),
+    port: Annotated[int, typer.Option(help="Port of 127.0.0.1 that takes mail.")] = 10025,
+) -> None:
+    """Run the mail gateway of a site here, for a first try: a mailbox stands in for the mail server. Ends with Ctrl-C.
+
+    Example:
+
+        gatepost run --site examples/widget/site.toml
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    home = folder.resolve()
+    inbox = free_port()
+    chosen, notes = tried(site_of(site), home, inbox, port)
+    for note in notes:
+        console.print(f"  {note}", markup=False)
+    logs.to_stderr()
+    gateway = Playground(chosen)
+    try:
+        gateway.start()
+    except StartError as error:
+        fail(str(error))
+    Mailbox(inbox, _tell).start()
+    console.print(f"\n[bold]{chosen.site.name}[/bold] takes mail on 127.0.0.1:{port}; try, in another terminal:\n")
+    console.print(f"  swaks --server 127.0.0.1:{port} --from you@partner.example --to bob@{chosen.mail.domains[0]}\n", markup=False)
+    try:
+        gateway.wait()
+    except KeyboardInterrupt:
+        gateway.wait()
+
+
+def _tell(envelope: Envelope, content: bytes) -> None:
+    sys.stdout.write(f"delivered: {printable(envelope.sender)} to {printable(', '.join(envelope.recipients))}, {len(content)} bytes\n")
+    sys.stdout.flush()
