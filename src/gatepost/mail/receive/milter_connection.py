@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from gatepost.mail.budget import MIB
-from gatepost.mail.model import Answer, Reply
+from gatepost.mail.model import Reply
 from gatepost.mail.receive.handler import Handler
 from gatepost.mail.receive.milter_answer import PROGRESS, final_packets
 from gatepost.mail.receive.milter_session import Abandoned, Closed, Content, EndOfMessage, Event, MilterLimits, MilterSession
@@ -87,7 +87,7 @@ class MilterConnection(asyncio.Protocol):
         self._spool: Spool | None = None
         self._header_size = 0
         self._failure: Reply | None = None
-        self._task: asyncio.Task[Answer] | None = None
+        self._task: asyncio.Task[bytes] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._finishing = False
@@ -191,26 +191,23 @@ class MilterConnection(asyncio.Protocol):
             return
         settings = self._pool.settings
         self._deadline = self._loop.time() + settings.answer
-        self._task = self._loop.create_task(self._pool.handler.message(message.envelope, spool))
-        self._task.add_done_callback(functools.partial(self._judged, message, spool, self._header_size))
+        self._task = self._loop.create_task(self._judge(message, spool, self._header_size))
+        self._task.add_done_callback(functools.partial(self._judged, message, spool))
         self._timer = self._loop.call_later(settings.progress, self._remind, message)
 
-    def _judged(self, message: EndOfMessage, spool: Spool, header_size: int, task: asyncio.Task[Answer]) -> None:
+    async def _judge(self, message: EndOfMessage, spool: Spool, header_size: int) -> bytes:
+        answer = await self._pool.handler.message(message.envelope, spool)
+        header = b"" if answer.body is None else bytes(spool.view()[:header_size])
+        return final_packets(answer, message.addresses, self._session.options, header)
+
+    def _judged(self, message: EndOfMessage, spool: Spool, task: asyncio.Task[bytes]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            _log.error("mail %s could not be judged", message.envelope.queue_id, exc_info=error)
+            _log.error("mail %s could not be judged: %s", message.envelope.queue_id, error, exc_info=error)
         if task is self._task:
             self._stop_waiting()
-            answered = not task.cancelled() and error is None
-            self._answer(self._final(message, task.result(), bytes(spool.view()[:header_size])) if answered else reply_code(FAILED))
+            self._answer(reply_code(FAILED) if task.cancelled() or error is not None else task.result())
         self._release(spool)
-
-    def _final(self, message: EndOfMessage, answer: Answer, header: bytes) -> bytes:
-        try:
-            return final_packets(answer, message.addresses, self._session.options, header)
-        except ProtocolError as error:
-            _log.error("mail %s: the answer cannot be given: %s", message.envelope.queue_id, error)
-            return reply_code(FAILED)
 
     def _answer(self, packets: bytes) -> None:
         self._send(packets)
