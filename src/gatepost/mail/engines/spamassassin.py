@@ -22,7 +22,7 @@ DEFAULT_SOCKET = "tcp:127.0.0.1:783"
 MAX_SIZE = 512_000
 _REPLY_LIMIT = 256 * 1024
 _INFO_SECONDS = 5.0
-_SPAM = re.compile(r"(?:True|False|Yes|No) ; (?P<score>-?\d+(?:\.\d+)?) / -?\d+(?:\.\d+)?")
+_SPAM = re.compile(r"(?:True|False|Yes|No) ; (?P<score>-?\d{1,9}(?:\.\d{1,9})?) / -?\d{1,9}(?:\.\d{1,9})?")
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
