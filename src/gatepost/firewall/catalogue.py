@@ -119,7 +119,21 @@ def _flags(text: str) -> int:
 
 GOOD_FLAGS = tuple(
     _flags(text)
-    for text in ["syn", "syn+ack", "ack", "ack+psh", "ack+urg", "ack+psh+urg", "fin+ack", "fin+ack+psh", "fin+ack+urg", "fin+ack+psh+urg", "rst", "rst+ack", "rst+ack+psh"]
+    for text in [
+        "syn",
+        "syn+ack",
+        "ack",
+        "ack+psh",
+        "ack+urg",
+        "ack+psh+urg",
+        "fin+ack",
+        "fin+ack+psh",
+        "fin+ack+urg",
+        "fin+ack+psh+urg",
+        "rst",
+        "rst+ack",
+        "rst+ack+psh",
+    ]
 )
 """The combinations of TCP flags that a correct sender makes (RFC 9293); ECN bits aside. NULL, XMAS, SYN-FIN and bare FIN are not here."""
 ALL_FLAGS = 63

@@ -11,7 +11,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
+from ipaddress import ip_address
+from ipaddress import ip_network as parse_network
 
 from gatepost.firewall.catalogue import ICMP6_TYPES, ICMP_TYPES, SERVICES, IPNetwork, collapse
 from gatepost.firewall.formula import ICMP, ICMP6, TCP, UDP
@@ -19,6 +21,9 @@ from gatepost.site.model import Site
 from gatepost.site.network import FIREWALL, Firewall, Flow, Publish, Service, Zone
 
 Path = tuple[str | int, ...]
+
+ip_network = lru_cache(maxsize=None)(parse_network)
+"""Thousands of flows name the same few networks."""
 
 
 Found = tuple[Path, str, str]

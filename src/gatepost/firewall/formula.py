@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 
 class Field(StrEnum):
@@ -126,8 +126,13 @@ FALSE = Or(())
 
 def both(*parts: Formula) -> Formula:
     """The conjunction, without needless layers."""
-    kept = tuple(part for part in parts if part != TRUE)
-    return kept[0] if len(kept) == 1 else And(kept)
+    kept: list[Formula] = []
+    for part in parts:
+        if isinstance(part, And):
+            kept += part.parts
+        else:
+            kept.append(part)
+    return kept[0] if len(kept) == 1 else And(tuple(kept))
 
 
 def either(parts: Iterable[Formula]) -> Formula:
@@ -151,10 +156,12 @@ def family(version: int) -> Formula:
     return equal(Field.FAMILY, version)
 
 
-def network(which: Field, text: str) -> Formula:
-    """The address lies in this network or is this address; the family follows from the text."""
-    net = ip_network(text, strict=False)
-    return both(family(net.version), Range(which, int(net.network_address), int(net.broadcast_address)))
+def network(which: Field, net: IPv4Network | IPv6Network | str) -> Formula:
+    """The address lies in this network or is this address; the family follows from it."""
+    if isinstance(net, str):
+        net = ip_network(net, strict=False)
+    low = int(net.network_address)
+    return both(family(net.version), Range(which, low, low | ((1 << (net.max_prefixlen - net.prefixlen)) - 1)))
 
 
 def ports(which: Field, low: int, high: int, protocols: Iterable[int] = PORT_PROTOCOLS) -> Formula:

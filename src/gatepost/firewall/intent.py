@@ -93,11 +93,9 @@ def intent(policy: Policy) -> Intent:
     nearby = both(state("untracked"), _neighbours())
     return Intent(
         entry=_entry(policy),
-        forward=either([known, both(new, either(_permission(policy, item) for item in through))]),
-        input=either(
-            [Name(Field.IIF, "lo"), known, nearby, both(new, either([*(_permission(policy, item) for item in to_us), _ping(policy)]))]
-        ),
-        output=either([Name(Field.OIF, "lo"), known, nearby, both(new, either(_permission(policy, item) for item in own))]),
+        forward=either([known, both(new, _permissions(policy, through))]),
+        input=either([Name(Field.IIF, "lo"), known, nearby, both(new, either([_permissions(policy, to_us), _ping(policy)]))]),
+        output=either([Name(Field.OIF, "lo"), known, nearby, both(new, _permissions(policy, own))]),
         published=tuple(_published(policy)),
         sources=tuple(_sources(policy)),
         helpers=tuple(_helpers(policy, through)),
@@ -110,7 +108,7 @@ def interfaces(policy: Policy, zone: str, which: Field) -> Formula:
 
 
 def _networks(which: Field, networks: Iterable[IPNetwork]) -> Formula:
-    return either(network(which, str(net)) for net in networks)
+    return either(network(which, net) for net in networks)
 
 
 def _related() -> Formula:
@@ -178,8 +176,12 @@ def _sides(policy: Policy, item: Allowed) -> Formula:
 
 def matching(policy: Policy, item: Allowed) -> Formula:
     """The packets that a permission speaks of, without its limits."""
+    return both(_sides(policy, item), _ends(item))
+
+
+def _ends(item: Allowed) -> Formula:
+    """The same but for the interfaces."""
     return both(
-        _sides(policy, item),
         equal(Field.TRANSLATED, 1) if item.public else TRUE,
         _traffic(item.traffic),
         _within_end(Field.DST, item.destination),
@@ -187,20 +189,31 @@ def matching(policy: Policy, item: Allowed) -> Formula:
     )
 
 
-def _permission(policy: Policy, item: Allowed) -> Formula:
-    """The packets that a permission lets pass."""
-    limits = list(_limits(policy, item, 4)), list(_limits(policy, item, 6))
-    if not limits[0]:
-        return matching(policy, item)
-    by_family = either(both(family(version), *found) for version, found in zip((4, 6), limits, strict=True))
-    return both(matching(policy, item), by_family)
+def _permissions(policy: Policy, items: Iterable[Allowed]) -> Formula:
+    """The packets that these permissions let pass, pair of zones by pair of zones."""
+    pairs: dict[tuple[str, str], list[Allowed]] = {}
+    for item in items:
+        pairs.setdefault((item.source.zone, item.destination.zone), []).append(item)
+    return either(both(_sides(policy, found[0]), _suspended(policy, found[0]), either(map(_permission, found))) for found in pairs.values())
 
 
-def _limits(policy: Policy, item: Allowed, version: int) -> Iterable[Formula]:
-    """The conditions under which a permission is suspended, for one IP version."""
+def _suspended(policy: Policy, item: Allowed) -> Formula:
+    """What limits everything from the same zone."""
     zone = policy.zones.get(item.source.zone)
-    if zone is not None and zone.external:
-        yield from _outside_limits(policy, version)
+    if zone is None or not zone.external:
+        return TRUE
+    return either(both(family(version), *_outside_limits(policy, version)) for version in (4, 6))
+
+
+def _permission(item: Allowed) -> Formula:
+    """The packets that a permission lets pass, but for the interfaces and what limits the whole zone."""
+    if not item.rate and not item.connections:
+        return _ends(item)
+    return both(_ends(item), either(both(family(version), *_limits(item, version)) for version in (4, 6)))
+
+
+def _limits(item: Allowed, version: int) -> Iterable[Formula]:
+    """The conditions under which a permission is suspended, for one IP version."""
     if item.rate:
         yield Not(over_limit(f"rate_{key(item.id)}{version}", *item.rate, item.rate[0] * BURST))
     if item.connections:
@@ -238,7 +251,7 @@ def key(text: str) -> str:
 def _published(policy: Policy) -> Iterable[tuple[Formula, Rewrite]]:
     for item in policy.allowed:
         for net in item.public:
-            asked = both(interfaces(policy, item.source.zone, Field.IIF), network(Field.DST, str(net)), _traffic(item.traffic))
+            asked = both(interfaces(policy, item.source.zone, Field.IIF), network(Field.DST, net), _traffic(item.traffic))
             if item.source.networks is not None:
                 asked = both(asked, _networks(Field.SRC, item.source.networks))
             assert item.destination.networks
@@ -267,6 +280,6 @@ def _helpers(policy: Policy, through: Iterable[Allowed]) -> Iterable[tuple[str, 
     found: dict[str, list[Formula]] = {}
     for item in through:
         if item.helper:
-            found.setdefault(f"helper {item.helper}", []).append(both(state("new"), _permission(policy, item)))
+            found.setdefault(f"helper {item.helper}", []).append(both(state("new"), _permissions(policy, [item])))
     for name, formulas in found.items():
         yield name, either(formulas)

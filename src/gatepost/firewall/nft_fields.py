@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
 from gatepost.firewall.catalogue import ICMP6_TYPES, ICMP_TYPES
@@ -48,6 +49,7 @@ _ADDRESSES = {
 }
 _ICMP = {"icmp": (ICMP, ICMP_TYPES), "icmpv6": (ICMP6, ICMP6_TYPES)}
 _FAMILY_NAMES = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6}
+_HAVE_PORTS = {(number, number) for number in PORT_PROTOCOLS}
 _PORT_NAMES = {"ssh": 22, "smtp": 25, "domain": 53, "http": 80, "https": 443}
 
 
@@ -99,7 +101,10 @@ class Key:
         if len(self.parts) == 1:
             return _equals(self.parts[0], value)
         values = value["concat"] if isinstance(value, dict) and "concat" in value else [value]
-        return both(*(_equals(part, one) for part, one in zip(self.parts, values, strict=True)))
+        pairs = list(zip(self.parts, values, strict=True))
+        # With a protocol that has ports beside it, `th dport` is simply the port.
+        plain = any(part.field is Field.PROTO and _span(one, part.names) in _HAVE_PORTS for part, one in pairs)
+        return both(*(_equals(replace(part, otherwise="") if plain and part.otherwise else part, one) for part, one in pairs))
 
     def rows(self, elements: list[Any]) -> list[tuple[Formula, Any]]:
         """The elements of a set (what stands for them is None) or of a map."""
@@ -231,6 +236,7 @@ def _span(value: Any, names: Any) -> tuple[int, int] | None:
 
 
 def _named(text: str, names: Any) -> tuple[int, int] | None:
+    """A word for a number, or an address; an address in numbers is much the most frequent, so it is tried without building objects."""
     if text in names:
         return names[text], names[text]
     if text.isdigit():
@@ -238,8 +244,8 @@ def _named(text: str, names: Any) -> tuple[int, int] | None:
     if text == "*":
         return 0, (1 << 128) - 1
     try:
-        number = int(ip_address(text))
-    except ValueError:
+        number = int.from_bytes(inet_pton(AF_INET6 if ":" in text else AF_INET, text))
+    except OSError:
         return None
     return number, number
 

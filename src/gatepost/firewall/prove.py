@@ -19,7 +19,7 @@ from gatepost.firewall.intent import Intent, impossible_outside, intent, interfa
 from gatepost.firewall.ruleset import PATHS, Decision, Rewrite, Ruleset, follow
 from gatepost.firewall.solve import Piece, Solver, before, image
 from gatepost.firewall.space import Set, Space, names_in
-from gatepost.firewall.words import address
+from gatepost.firewall.words import address, few
 
 
 class Outcome(IntEnum):
@@ -202,16 +202,17 @@ class _Comparison:
 
     def _isolation(self) -> Iterator[Promise]:
         """From outside, only what is declared by name may begin; an inside address is reached only through its published one."""
-        new = self.space.of(state("new"))
+        new, pairs = self.space.of(state("new")), self.policy.pairs()
         for outside, zone in self.policy.zones.items():
             if not zone.external:
                 continue
             come = self.space.of(interfaces(self.policy, outside, Field.IIF)) & new
             for inside in self._inside(outside):
                 go = self.space.of(interfaces(self.policy, inside, Field.OIF))
-                allowed = self.space.union(self._arriving(item) for item in self.policy.pairs().get((outside, inside), []))
-                names = sorted({item.id for item in self.policy.pairs().get((outside, inside), [])})
-                text = f"nothing from {outside} begins a connection into {inside}" + (f", but {', '.join(names)}" if names else "")
+                items = pairs.get((outside, inside), [])
+                allowed = self.space.union(map(self._arriving, items))
+                names = sorted({item.id for item in items})
+                text = f"nothing from {outside} begins a connection into {inside}" + (f", but {few(names)}" if names else "")
                 yield self._promise(text, "forward", self.passes["forward"] & come & go & ~allowed)
 
     def _inside(self, outside: str) -> list[str]:
@@ -223,7 +224,7 @@ class _Comparison:
         if not item.public:
             return asked
         return self.space.union(
-            self.space.of(network(Field.DST, str(net))) & before(self.space, _target(item.destination), asked)
+            self.space.of(network(Field.DST, net)) & before(self.space, _target(item.destination), asked)
             for net in item.public
             if net.version == self.space.version
         )
@@ -233,14 +234,14 @@ class _Comparison:
         for role, end in self.policy.roles:
             if role != "relay" or end.networks is None:
                 continue
-            here = self.space.union(self.space.of(network(Field.SRC, str(net))) for net in end.networks)
+            here = self.space.union(self.space.of(network(Field.SRC, net)) for net in end.networks)
             come = here & self.space.of(interfaces(self.policy, end.zone, Field.IIF)) & self.space.of(state("new"))
             for inside in (name for name in self._inside(end.zone) if name != end.zone):
                 items = [item for item in self.policy.allowed if item.destination.zone == inside and item.source.zone == end.zone]
-                allowed = self.space.union(self._arriving(item) for item in items)
+                allowed = self.space.union(map(self._arriving, items))
                 names = sorted({f"{item.destination.name} {one.service}" for item in items for one in item.traffic})
                 go = self.space.of(interfaces(self.policy, inside, Field.OIF))
-                text = f"{end.name} reaches in {inside} only: {', '.join(names) or 'nothing'}"
+                text = f"{end.name} reaches in {inside} only: {few(names)}"
                 yield self._promise(text, "forward", self.passes["forward"] & come & go & ~allowed)
 
 
@@ -269,10 +270,10 @@ def _spoofed(policy: Policy) -> Formula:
         here = interfaces(policy, name, Field.IIF)
         if zone.external:
             nets = [net for version in (4, 6) for net in impossible_outside(policy, version)]
-            parts.append(both(here, either(network(Field.SRC, str(net)) for net in nets)))
+            parts.append(both(here, either(network(Field.SRC, net) for net in nets)))
         else:
             parts.append(both(here, Not(either(network(Field.SRC, text) for text in zone.prefixes))))
-    parts.append(either(network(Field.SRC, str(net)) for net in policy.own))
+    parts.append(either(network(Field.SRC, net) for net in policy.own))
     return both(either(parts), Not(_discovery()), TRUE)
 
 

@@ -108,8 +108,8 @@ class Space:
         return self._ranges[key]
 
     def _compare(self, which: Field, low: int, high: int) -> Set:
-        if low > high:
-            return self.none
+        if low >= high:
+            return self._mask(which, (1 << self.width[which]) - 1, low) if low == high else self.none
         above = below = self.all
         for place, bit in enumerate(reversed(self._bits[which])):
             above = bit & above if low >> place & 1 else bit | above

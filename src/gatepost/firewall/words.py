@@ -81,3 +81,10 @@ def listing(items: Iterable[str], last: str = "and") -> str:
     """`a, b and c`."""
     words = list(items)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else "nothing"
+
+
+def few(items: list[str], most: int = 6) -> str:
+    """All items, or the first of them and how many more there are."""
+    if len(items) <= most:
+        return listing(items)
+    return f"{', '.join(items[:most])} and {len(items) - most} more"
