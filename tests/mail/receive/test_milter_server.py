@@ -172,6 +172,26 @@ def test_an_answer_that_cannot_be_given_is_a_temporary_failure(start: Start) -> 
         assert client.deliver(MAIL).payload.startswith(b"451 4.3.0 ")
 
 
+def test_an_answer_that_is_none_is_a_temporary_failure(start: Start) -> None:
+    async def forget(envelope: Envelope, mail: bytes) -> Answer:
+        return None  # type: ignore[return-value]
+
+    with start(forget).client() as client:
+        assert client.deliver(MAIL).payload.startswith(b"451 4.3.0 ")
+
+
+def test_a_cleaned_mail_replaces_body_and_content_fields(start: Start) -> None:
+    async def clean(envelope: Envelope, mail: bytes) -> Answer:
+        return Answer(OK, envelope.recipients, (), b"Content-Type: text/plain\r\n\r\n" + b"x" * 100_000)
+
+    with start(clean).client() as client:
+        outcome = client.deliver(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\n\r\n--b--\r\n")
+
+    assert [code for code, _ in outcome.changes] == [b"m", b"h", b"b", b"b"]
+    assert outcome.of(b"m") == [b"\0\0\0\1content-type\0\0"]
+    assert b"".join(outcome.of(b"b")) == b"x" * 100_000
+
+
 def test_the_mta_is_kept_patient_while_the_handler_works(start: Start) -> None:
     async def slow(envelope: Envelope, mail: bytes) -> Answer:
         await asyncio.sleep(0.2)
