@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from gatepost.mail.model import Buffer
-from gatepost.system.files import make_directory, read, remove, sync_directory, write_atomic
+from gatepost.system.files import PRIVATE_DIRECTORY, make_directory, read, remove, sync_directory, write_atomic
 
 ENCRYPTED = b"GPQ1E"
 NEUTRALISED = b"GPQ1N"
@@ -40,8 +40,10 @@ class Contents:
         self._root = root
         self._cipher = ChaCha20Poly1305(key) if key else None
         self._mark = hashlib.sha256(b"gatepost quarantine key" + (key or b"")).digest()[:KEY_MARK]
+        make_directory(root)
         for number in range(256):
-            make_directory(root / f"{number:02x}")
+            (root / f"{number:02x}").mkdir(PRIVATE_DIRECTORY, exist_ok=True)
+        # One sync for all of them, also when they are there already: who made them may not have come so far.
         sync_directory(root)
 
     def _path(self, digest: str) -> Path:
