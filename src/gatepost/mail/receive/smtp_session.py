@@ -150,7 +150,9 @@ class SmtpSession(asyncio.Protocol):
             elif isinstance(event, Abandoned) and self._transaction is None:
                 self._drop_spool()
             else:
-                self._flush()
+                # Answers of one pipelined group go out together, which saves a system call for each (RFC 2920 3.2).
+                if isinstance(event, StartTls):
+                    self._flush()
                 self.deadline = float("inf")
                 self._task = self._loop.create_task(self._handle(event))
                 self._task.add_done_callback(self._handled)
