@@ -38,7 +38,7 @@ _MARKS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
         ("shell", b"#!", rb"\A#!\s*/\S*/(?:ba|da|z|k|c|tc|a)?sh\b"),
         ("interpreter-script", b"#!", rb"\A#!\s*/"),
         ("batch", b"", rb"\A\s*@?(?:echo off|setlocal|rem\s.*\r\n@?(?:set|echo|start|cmd))\b"),
-        ("pgp-message", b"-----begin pgp message", rb"(?m:^)-----BEGIN PGP MESSAGE-----"),
+        ("pgp-message", b"-----begin pgp message", rb"\A\s*-----BEGIN PGP MESSAGE-----"),
         ("pgp-signature", b"-----begin pgp signature", rb"\A-----BEGIN PGP SIGNATURE-----"),
         ("pem", b"-----begin ", rb"\A\s*-----BEGIN [A-Z0-9 ]{3,40}-----"),
         ("calendar", b"begin:vcalendar", rb"\ABEGIN:VCALENDAR"),

@@ -53,6 +53,7 @@ class Unpacked:
 class _Item:
     part: Part
     meter: Meter
+    derived: bool = False
 
 
 def walk(parts: Iterable[Part], budget: Budget, read_message: ReadMessage, passwords: Sequence[str] = ()) -> Unpacked:
@@ -76,7 +77,7 @@ class _Walk:
     def run(self, parts: tuple[Part, ...]) -> Unpacked:
         self.read_already = frozenset(path.rpartition(".")[0] for path in (part.path for part in parts) if "." in path)
         for part in parts:
-            self.queue.append(_Item(part, Meter(self.budget, len(part.data), part.path)))
+            self.queue.append(_Item(part, Meter(self.budget, len(part.data), part.path), derived=bool(part.reading)))
         while self.queue:
             item = self.queue.popleft()
             try:
@@ -94,20 +95,18 @@ class _Walk:
         part = replace(item.part, type=seen[0].type)
         self.done.append(part)
         for sight in seen:
+            if sight.type in {"mail", "mbox"} and self._worth_reading(item, data):
+                self._again(part, data, sight.type)
             self._open(part, data, sight, item.meter)
 
     def _open(self, part: Part, data: bytes, sight: Sight, meter: Meter) -> None:
         readers = READERS.get(sight.type, ())
-        if sight.type in {"mail", "mbox"}:
-            self._again(part, data, sight.type)
         if not readers:
             if category(sight.type) in _CLOSED and not sight.offset:
                 self._find(Kind.UNCHECKED, f"format-{sight.type}", part.path, f"nothing here opens files of the type {sight.type}")
             return
-        digest = hashlib.sha256(memoryview(data)[sight.offset :]).digest() + sight.type.encode()
-        if digest in self.opened:
+        if not self._first_time(memoryview(data)[sight.offset :], sight.type):
             return
-        self.opened.add(digest)
         for read in readers:
             opened = Opened(part, data, sight.offset, meter, self.budget, self.passwords, self.findings)
             try:
@@ -130,10 +129,25 @@ class _Walk:
         )
         self.queue.append(_Item(part, Meter(self.budget, len(member.data), path, meter)))
 
+    def _first_time(self, data: Buffer, use: str) -> bool:
+        """Whether these bytes have not been opened before; copies of a container are opened once."""
+        digest = hashlib.sha256(data).digest() + use.encode()
+        new = digest not in self.opened
+        self.opened.add(digest)
+        return new
+
+    def _worth_reading(self, item: _Item, data: bytes) -> bool:
+        """Whether something that looks like a mail is to be read as one: not what the reader of mails itself made of a mail it read."""
+        part = item.part
+        if part.path in self.read_already or (item.derived and not part.names):
+            return False
+        letter = not part.names and part.declared in {"text/plain", ""} and "!" not in part.path
+        if letter and b"\nContent-" not in data[:4096]:
+            return False
+        return self._first_time(data, "read")
+
     def _again(self, part: Part, data: bytes, kind: str) -> None:
         """Read a mail inside as a mail."""
-        if part.path in self.read_already or (not part.names and part.declared in {"text/plain", ""} and b"\nContent-" not in data[:4096]):
-            return
         for number, message in enumerate(_messages(data) if kind == "mbox" else (data,), 1):
             reading = self.read_message(message, self.budget)
             base = part.path if kind == "mail" else f"{part.path}!{number}"
@@ -141,7 +155,7 @@ class _Walk:
             for sub in reading.parts:
                 moved = replace(sub, path=f"{base}!{sub.path}", depth=part.depth + 1 + sub.depth, reading=sub.reading or part.reading)
                 self.budget.part(moved.depth, moved.path)
-                self.queue.append(_Item(moved, Meter(self.budget, len(sub.data), moved.path)))
+                self.queue.append(_Item(moved, Meter(self.budget, len(sub.data), moved.path), derived=bool(sub.reading)))
 
     def _over(self, part: Part, error: BudgetError) -> None:
         """Say what a passed limit leaves unseen."""
