@@ -34,7 +34,7 @@ class Limits:
     depth: int = 32
     parts: int = 10_000
     bytes: int = 256 * MIB
-    ratio: int = 250
+    ratio: int = 100
     ratio_floor: int = 32 * MIB
     cpu: float = 4.0
     wall: float = 60.0
