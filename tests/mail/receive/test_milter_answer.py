@@ -50,16 +50,22 @@ def test_a_recipient_that_the_mail_has_not_is_never_guessed() -> None:
         final_packets(Answer(OK, ("b@example.net", "x@example.net")), ADDRESSES, ALL)
 
 
-def test_deletions_go_from_the_last_to_the_first_and_before_additions() -> None:
-    edits = (HeaderEdit("X-Scan", "clean"), HeaderEdit("X-Old", None, 1), HeaderEdit("X-Old", None, 3), HeaderEdit("X-Top", "t"))
+def test_deletions_go_from_the_last_to_the_first_and_additions_end_in_the_given_order() -> None:
+    edits = (HeaderEdit("X-Scan", "clean"), HeaderEdit("X-Old", None, 1), HeaderEdit("X-Old", None, 3), HeaderEdit("X-Second", "t"))
 
     assert split(final_packets(Answer(OK, EVERYBODY, edits), ADDRESSES, ALL)) == [
         (b"m", b"\0\0\0\3X-Old\0\0"),
         (b"m", b"\0\0\0\1X-Old\0\0"),
+        (b"i", b"\0\0\0\0X-Second\0 t\0"),
         (b"i", b"\0\0\0\0X-Scan\0 clean\0"),
-        (b"i", b"\0\0\0\0X-Top\0 t\0"),
         (b"c", b""),
     ]
+
+
+def test_a_value_with_line_ends_stays_one_field() -> None:
+    answer = Answer(OK, EVERYBODY, (HeaderEdit("Subject", "[spam] a\rb\r\nX-Evil: c\0\r\n d"),))
+
+    assert split(final_packets(answer, ADDRESSES, ALL))[0] == (b"i", b"\0\0\0\0Subject\0 [spam] a\n\tb\n\tX-Evil: c \n\td\0")
 
 
 def test_an_mta_that_adds_the_space_itself_is_sent_none() -> None:

@@ -85,9 +85,13 @@ class Outgoing:
         return all(chunk.isascii() for chunk in self.chunks())
 
 
+def folded(value: str, line_end: str = "\r\n") -> str:
+    """The value of a field with line ends only where they fold, so that no value can begin another field or the body."""
+    lines = (line for line in _NEW_LINE.split(value) if line.strip())
+    return _UNPRINTABLE.sub(" ", f"{line_end}\t".join(lines))
+
+
 def _field(name: str, value: str) -> bytes:
-    """Write one field; line ends in `value` become foldings, so that no value can begin another field or the body."""
     if _NAME.fullmatch(name) is None:
         raise ValueError(f"{name!r} is no name of a header field")
-    folded = "\r\n\t".join(line for line in _NEW_LINE.split(value) if line.strip())
-    return f"{name}: {_UNPRINTABLE.sub(' ', folded)}\r\n".encode("utf-8", "surrogateescape")
+    return f"{name}: {folded(value)}\r\n".encode("utf-8", "surrogateescape")

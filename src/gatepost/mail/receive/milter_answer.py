@@ -6,10 +6,10 @@ Raises: `ProtocolError` when the answer cannot be carried out as it stands: the 
 not one of the mail's. The server then answers a temporary failure, because a part of an answer is not the answer.
 
 Order of header changes: deletions count the mail as received, so they go from the last to the first, because Postfix renumbers after
-each deletion and Sendmail does not. Additions follow, each on top of the one before, at index 0: above the Received field of the MTA.
+each deletion and Sendmail does not. Additions follow at index 0, above the Received field of the MTA, and stand there in the order given.
 
-A replaced content is given as a MIME entity or whole mail: header, empty line, body. Its MIME-Version and Content-* fields take the
-place of the mail's; other fields are the MTA's to keep. A content that begins with an empty line has no such fields.
+A replaced content is a whole mail: header, empty line, body. Its MIME-Version and Content-* fields take the place of the mail's; other
+fields are the MTA's to keep. A content that begins with an empty line has no such fields.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from gatepost.mail.act.rewrite import folded
 from gatepost.mail.model import Answer, HeaderEdit
 from gatepost.mail.receive.milter_wire import (
     HEAD,
@@ -71,10 +72,16 @@ def _changes(answer: Answer, addresses: Mapping[str, bytes], agreed: Options, he
     yield from (delete_header(edit.name, edit.index) for edit in deletions)
     if answer.body is not None:
         yield from _replaced_content(answer.body, header, space=space)
-    for edit in answer.headers:
-        if edit.value is not None:
-            add = insert_header if agreed.version >= _ALL_CHANGES else add_header
-            yield add(edit.name, edit.value, space=space)
+    yield from _added_fields(answer.headers, agreed, space=space)
+
+
+def _added_fields(edits: tuple[HeaderEdit, ...], agreed: Options, *, space: bool) -> Iterator[bytes]:
+    fields = [(edit.name, folded(edit.value, "\n")) for edit in edits if edit.value is not None]
+    if agreed.version >= _ALL_CHANGES:
+        # Each goes on top of the one before.
+        yield from (insert_header(name, value, space=space) for name, value in reversed(fields))
+    else:
+        yield from (add_header(name, value, space=space) for name, value in fields)
 
 
 def _index(edit: HeaderEdit) -> int:
