@@ -17,7 +17,7 @@ from pathlib import Path
 from gatepost.integrity import canary as canaries
 from gatepost.integrity import scan, store
 from gatepost.integrity.compile import Compiled, compile_policy
-from gatepost.integrity.dpkg import installed_versions
+from gatepost.integrity.dpkg import Dpkg
 from gatepost.integrity.ledger import Act, Ledger, Record
 from gatepost.integrity.mounts import read_mounts
 from gatepost.integrity.sign import Signer
@@ -118,6 +118,7 @@ def _write(
     ledger: Ledger,
     signer: Signer | None,
 ) -> str:
+    dpkg = Dpkg(watched.root)
     with watched.state.pending.open("wb") as out:
         index = store.pack_index(store.assemble(out, segments))
         manifest = Manifest(
@@ -128,7 +129,8 @@ def _write(
             tally.entries,
             tally.bytes,
             store.index_digest(index),
-            installed_versions(watched.root),
+            dpkg.versions,
+            {package: dpkg.marks(package) for package in dpkg.versions},
             compiled.missing,
             ledger.baseline,
         )

@@ -32,6 +32,7 @@ from gatepost.integrity.fold import changed_parents, folded
 from gatepost.integrity.heartbeat import watch_problem
 from gatepost.integrity.ledger import Ledger
 from gatepost.integrity.mounts import read_mounts
+from gatepost.integrity.packages import Packages
 from gatepost.integrity.policy import Rule, digest
 from gatepost.integrity.report import LISTED, Alarm, Explained, Finding, Report, opened_report, sealed_report
 from gatepost.integrity.rotation import Rotation
@@ -206,7 +207,7 @@ def _judged(run: _Run, baseline: Baseline, scope: scan.Scope) -> _Judged:
     """Sort what the walk found."""
     canary_key = key_of(run.watched.section.canary)
     selector, parents = Selector(scope.policy), changed_parents(scan.changes(scope))
-    sorting = Sorting(_explainers(run, scope))
+    sorting = Sorting(_explainers(run, baseline))
     chirp, left = "", list(_forbidden(run, baseline))
     implied: list[Change] = []
     forbidden = {change.key for change in left}
@@ -222,11 +223,13 @@ def _judged(run: _Run, baseline: Baseline, scope: scan.Scope) -> _Judged:
     return _Judged(chirp, sorted(left, key=lambda c: (-c.severity, c.rule, c.key)), implied, sorting.explained())
 
 
-def _explainers(run: _Run, scope: scan.Scope) -> list[Explainer]:
-    watched = run.watched
+def _explainers(run: _Run, baseline: Baseline) -> list[Explainer]:
+    root, manifest = run.watched.root, baseline.manifest
+    algorithm = manifest.policy.algorithm
     return [
-        Announced(run.ledger.expected, lambda key: sha256_of(watched.root, key)),
-        Rotation(watched.root, scope.policy.algorithm),
+        Announced(run.ledger.expected, lambda key: sha256_of(root, key)),
+        Rotation(root, algorithm),
+        Packages(root, manifest.packages, manifest.owned, algorithm),
     ]
 
 

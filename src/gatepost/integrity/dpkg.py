@@ -6,7 +6,9 @@ Raises: nothing for a host without dpkg (all is empty); `OSError` when its files
 
 from __future__ import annotations
 
+import hashlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +16,9 @@ from pathlib import Path
 from typing import Final
 
 ADMIN: Final = "var/lib/dpkg"
+
+RUN_GAP: Final = 900.0
+"""Seconds of silence in the log that part two runs."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,55 @@ class Dpkg:
 
     def conffiles(self, package: str) -> dict[str, str]:
         """MD5 sums of a package's configuration files as shipped."""
+        return {parts[0]: parts[1] for parts in self._conffile_lines(package)}
+
+    def obsolete_conffiles(self, package: str) -> frozenset[str]:
+        """Configuration files that a package has given up or wants removed."""
+        return frozenset(parts[0] for parts in self._conffile_lines(package) if parts[2:])
+
+    def _conffile_lines(self, package: str) -> list[list[str]]:
         lines = (line.split() for line in self._stanzas.get(package, {}).get("Conffiles", "").splitlines())
-        return {parts[0]: parts[1] for parts in lines if len(parts) >= 2}  # noqa: PLR2004 - path and sum
+        return [parts for parts in lines if len(parts) >= 2]  # noqa: PLR2004 - path and sum
+
+    def script(self, package: str) -> str:
+        """What the maintainer scripts of a package say, all together."""
+        return "\n".join(self._info(package, kind) for kind in ("preinst", "postinst", "config", "triggers"))
 
     @cached_property
-    def diversions(self) -> dict[str, str]:
-        """Where files of other packages went, by the path they would have."""
-        path = self.root / ADMIN / "diversions"
-        lines = path.read_text("utf-8", "surrogateescape").splitlines() if path.exists() else []
-        return {lines[n]: lines[n + 1] for n in range(0, len(lines) - 2, 3)}
+    def diversions(self) -> dict[str, tuple[str, str]]:
+        """Where files of other packages go, and for whom, by the path they would have."""
+        lines = self._lines("diversions")
+        return {lines[n]: (lines[n + 1], lines[n + 2]) for n in range(0, len(lines) - 2, 3)}
+
+    @cached_property
+    def overrides(self) -> dict[str, tuple[str, str, int]]:
+        """Owner, group and mode that dpkg-statoverride gives to paths."""
+        parts = (line.split(" ", 3) for line in self._lines("statoverride"))
+        return {p[3]: (p[0], p[1], int(p[2], 8)) for p in parts if len(p) == 4}  # noqa: PLR2004 - user, group, mode, path
+
+    @cached_property
+    def runs(self) -> tuple[tuple[float, float], ...]:
+        """When dpkg worked, from and to, in seconds since the epoch, as its log tells."""
+        found: list[tuple[float, float]] = []
+        path = self.root / "var/log/dpkg.log"
+        for line in path.read_text("utf-8", "replace").splitlines() if path.exists() else []:
+            try:
+                at = time.mktime(time.strptime(line[:19], "%Y-%m-%d %H:%M:%S"))
+            except ValueError:
+                continue
+            if found and at - found[-1][1] < RUN_GAP:
+                found[-1] = (found[-1][0], at)
+            else:
+                found.append((at, at))
+        return tuple(found)
+
+    def marks(self, package: str) -> bytes:
+        """Eight bytes for each path of a package: enough to say later whose a removed file was, without keeping all the names."""
+        return b"".join(path_mark(merged(self.root, path)) for path in self.files(package))
+
+    def _lines(self, name: str) -> list[str]:
+        path = self.root / ADMIN / name
+        return path.read_text("utf-8", "surrogateescape").splitlines() if path.exists() else []
 
     def _info(self, package: str, kind: str) -> str:
         for name in (package, package.partition(":")[0]):
@@ -65,9 +110,17 @@ class Dpkg:
         return ""
 
 
-def installed_versions(root: Path) -> dict[str, str]:
-    """Installed packages and versions; empty for a tree without dpkg."""
-    return Dpkg(root).versions
+def path_mark(path: str) -> bytes:
+    """Eight bytes that stand for a path."""
+    return hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+
+
+def merged(root: Path, path: str) -> str:
+    """The real place of a path of a package where /bin, /lib and /sbin are links into /usr."""
+    top = path.split("/", 2)[1] if path.count("/") > 1 else ""
+    if top in ("bin", "sbin", "lib", "lib32", "lib64", "libx32") and (root / top).is_symlink():
+        return f"/usr{path}"
+    return path
 
 
 def stanzas(text: str) -> Iterator[dict[str, str]]:

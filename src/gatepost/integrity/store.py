@@ -48,7 +48,11 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a baseline says of itself. `declared` is the digest of the site's integrity section, `packages` the versions of installed packages."""
+    """What a baseline says of itself.
+
+    `declared` is the digest of the site's integrity section, `packages` the versions of installed packages, and `owned` the marks of
+    their paths (`Dpkg.marks`).
+    """
 
     host: str
     made: float
@@ -58,6 +62,7 @@ class Manifest(msgspec.Struct, frozen=True):
     content_bytes: int
     index: bytes
     packages: dict[str, str] = {}
+    owned: dict[str, bytes] = {}
     missing: tuple[bytes, ...] = ()
     former: str = ""
 
