@@ -53,6 +53,7 @@ def _judged(connection: sqlite3.Connection, event: Event) -> None:
         ),
     )
     number = cursor.lastrowid
+    connection.execute("INSERT INTO subjects (rowid, subject) VALUES (?, ?)", (number, data.get("subject", "")))
     for one in data["recipients"]:
         address = one["address"].lower()
         state = step(None, State(one["state"]))
@@ -105,6 +106,10 @@ def last_to_forget(connection: sqlite3.Connection, before: float) -> int | None:
 def forget(connection: sqlite3.Connection) -> None:
     """Remove rows of mail whose events are gone."""
     gone = "SELECT number FROM messages WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.subject = messages.id)"
-    connection.execute(f"DELETE FROM recipients WHERE message IN ({gone})")  # noqa: S608 - a constant
-    connection.execute(f"DELETE FROM findings WHERE message IN ({gone})")  # noqa: S608 - a constant
-    connection.execute(f"DELETE FROM messages WHERE number IN ({gone})")  # noqa: S608 - a constant
+    for sql in (
+        "DELETE FROM recipients WHERE message IN",
+        "DELETE FROM findings WHERE message IN",
+        "INSERT INTO subjects (subjects, rowid, subject) SELECT 'delete', number, subject FROM messages WHERE number IN",
+        "DELETE FROM messages WHERE number IN",
+    ):
+        connection.execute(f"{sql} ({gone})")

@@ -31,6 +31,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX messages_message_id ON messages (message_id) WHERE message_id <> ''",
         "CREATE INDEX messages_verdict ON messages (verdict, number)",
         "CREATE INDEX messages_digest ON messages (digest) WHERE kept",
+        "CREATE INDEX messages_kept ON messages (number) WHERE kept",
+        "CREATE VIRTUAL TABLE subjects USING fts5 (subject, content = 'messages', content_rowid = 'number', tokenize = 'trigram', detail = 'none')",
         """CREATE TABLE recipients (
             message INTEGER NOT NULL REFERENCES messages (number), address TEXT NOT NULL, domain TEXT NOT NULL,
             direction TEXT NOT NULL, state TEXT NOT NULL, rule TEXT NOT NULL,

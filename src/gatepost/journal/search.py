@@ -13,9 +13,16 @@ from gatepost.journal.states import State
 
 Sql = tuple[str, list[Any]]
 
-_COLUMNS = "number, id, at, sender, address, subject, client, message_id, digest, size, direction, verdict, rule, reason, state, kept"
+_COLUMNS = (
+    "number, id, at, sender, address, messages.subject, client, message_id, digest, size, direction, verdict, rule, reason, state, kept"
+)
 _JOIN = "FROM messages CROSS JOIN recipients ON message = number"
 _JOIN_BY_RECIPIENT = "FROM recipients CROSS JOIN messages ON message = number"
+_JOIN_BY_SUBJECT = "FROM subjects CROSS JOIN messages ON number = subjects.rowid CROSS JOIN recipients ON message = number"
+_ORDERS = {_JOIN: "number", _JOIN_BY_RECIPIENT: "message", _JOIN_BY_SUBJECT: "subjects.rowid"}
+
+TRIGRAM = 3
+MOST_TRIGRAMS = 16
 
 
 def events_sql(subject: str, kind: str, after: int, limit: int) -> Sql:
@@ -32,24 +39,38 @@ def events_sql(subject: str, kind: str, after: int, limit: int) -> Sql:
 def search_sql(query: Query) -> Sql:
     """Rows for `query`, newest first. Numbers of messages rise with time, so every index ends in one and gives the order for nothing."""
     source, conditions, values = _where(query)
-    # The order follows the table that is read first; both columns are equal.
-    order = "message" if source == _JOIN_BY_RECIPIENT else "number"
+    # The order is that of the table that is read first; all these columns are equal.
+    order = _ORDERS[source]
     return f"SELECT {_COLUMNS} {source} WHERE {conditions} ORDER BY {order} DESC, address LIMIT ?", [*values, query.limit]
 
 
 def count_sql(query: Query) -> Sql:
     """How many rows there are, by state."""
     source, conditions, values = _where(query)
+    if not values and not query.kept:
+        return "SELECT state, count(*) FROM recipients GROUP BY state", []
     return f"SELECT state, count(*) {source} WHERE {conditions} GROUP BY state", values
 
 
 def _where(query: Query) -> tuple[str, str, list[Any]]:
-    by_message = _message_conditions(query)
     by_recipient = _recipient_conditions(query)
-    conditions = [*by_message, *by_recipient, *_finding_conditions(query)]
-    source = _JOIN_BY_RECIPIENT if by_recipient and not (query.id or query.message_id or query.sender) else _JOIN
+    conditions = [*_message_conditions(query), *by_recipient, *_finding_conditions(query)]
+    source = _JOIN
+    if not (query.id or query.message_id or query.sender):
+        if query.recipient or (by_recipient and len(query.subject) < TRIGRAM):
+            source = _JOIN_BY_RECIPIENT
+        elif len(query.subject) >= TRIGRAM:
+            source = _JOIN_BY_SUBJECT
+            conditions.insert(0, ("subjects MATCH ?", [_trigrams(query.subject)]))
     text = " AND ".join(condition for condition, _ in conditions) or "1"
     return source, text, [value for _, given in conditions for value in given]
+
+
+def _trigrams(text: str) -> str:
+    """A question to the index of subjects: all of the first trigrams of `text`. What it finds is compared with the whole text after that."""
+    clean = text.replace("\0", " ")
+    pieces = [clean[at : at + TRIGRAM] for at in range(min(len(clean) - TRIGRAM + 1, MOST_TRIGRAMS))]
+    return " AND ".join('"' + piece.replace('"', '""') + '"' for piece in pieces)
 
 
 def _message_conditions(query: Query) -> list[tuple[str, list[Any]]]:
@@ -72,10 +93,13 @@ def _message_conditions(query: Query) -> list[tuple[str, list[Any]]]:
         conditions.append(("at < ?", [query.until]))
     if query.before:
         conditions.append(("number < ?", [query.before]))
+    if query.message_id:
+        # Said twice so that the index, which leaves out the empty ones, is known to have it.
+        conditions.append(("message_id <> ''", []))
     if query.kept:
         conditions.append(("kept", []))
     if query.subject:
-        conditions.append(("instr(lower(subject), lower(?))", [query.subject]))
+        conditions.append(("instr(lower(messages.subject), lower(?))", [query.subject]))
     return conditions
 
 
