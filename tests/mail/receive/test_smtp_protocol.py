@@ -280,6 +280,15 @@ def test_recipients_that_make_no_sense_are_refused(line: bytes) -> None:
     assert at(State.SENDER).send(line + b"\r\n")[0] in {501, 555}
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_only_a_trusted_peer_may_name_the_author(*, trusted: bool) -> None:
+    """RFC 4954 5: AUTH= of anybody else is dropped."""
+    world = at(State.READY, World(trusted=trusted))
+    world.send(b"MAIL FROM:<a@b.c> AUTH=joe@b.c RET=FULL\r\n")
+
+    assert world.protocol.envelope(0).sender_parameters == (("AUTH=joe@b.c", "RET=FULL") if trusted else ("RET=FULL",))
+
+
 def test_a_mail_over_the_limit_is_refused_and_the_next_one_taken() -> None:
     world = at(State.READY, World(Features("gw", size=100)))
     world.send(MAIL)

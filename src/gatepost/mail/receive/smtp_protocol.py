@@ -370,6 +370,8 @@ class SmtpProtocol:
 
     def _mail(self, argument: str) -> None:
         self._sender, self._sender_parameters = arguments.sender(argument, self._features.size)
+        if not self._trusted:  # RFC 4954 5: whom a stranger names as author counts for nothing
+            self._sender_parameters.pop("AUTH", None)
         self.state = State.SENDER
         self._say(Reply(250, "2.1.0", "sender ok"))
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.nexthop import FaultyHop
-from tests.support.ports import free_port
-from tests.support.postfix import Postfix
-from tests.support.sink import Sink
-from tests.support.smtp_client import Client
-from tests.support.smtp_rig import LOOPBACK, Judge, run
 
 from gatepost.mail.act.connection import Hop
 from gatepost.mail.act.hop import SmtpHop
 from gatepost.mail.model import Answer, Reply
 from gatepost.mail.receive.smtp_protocol import Features
 from gatepost.mail.receive.smtp_server import ServerLimits, SmtpServer
+from tests.support.nexthop import FaultyHop
+from tests.support.ports import free_port
+from tests.support.postfix import Postfix
+from tests.support.sink import Sink
+from tests.support.smtp_client import Client
+from tests.support.smtp_rig import LOOPBACK, Judge, run
 
 REINJECTION = """
 127.0.0.1:{port} inet n - n - - smtpd
@@ -30,14 +28,6 @@ REINJECTION = """
 """
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A folder that Postfix can reach after it has changed users, which pytest's own are not."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name) / "postfix"
 
 
 def test_as_the_before_queue_proxy_of_postfix_the_last_word_is_the_next_hops(home: Path) -> None:
@@ -50,7 +40,7 @@ def test_as_the_before_queue_proxy_of_postfix_the_last_word_is_the_next_hops(hom
                 judge, Features("gw"), ServerLimits(trace=False), next_hop=SmtpHop(Hop("127.0.0.1", hop.port)), trusted=LOOPBACK
             )
             port = await server.listen("127.0.0.1", 0)
-            postfix = await asyncio.to_thread(Postfix(home, hop.port, extra=f"smtpd_proxy_filter = 127.0.0.1:{port}").start)
+            postfix = await asyncio.to_thread(Postfix(home / "postfix", hop.port, extra=f"smtpd_proxy_filter = 127.0.0.1:{port}").start)
             try:
                 async with Client(postfix.port) as client:
                     assert (await client.send("d@widget.example"))[-1].startswith("250 2.0.0 got it")
@@ -85,7 +75,7 @@ def test_as_the_content_filter_of_postfix_mail_comes_back_and_is_delivered_once(
         port = await server.listen("127.0.0.1", 0)
         kind = "lmtp" if lmtp else "smtp"
         postfix = Postfix(
-            home,
+            home / "postfix",
             sink.port,
             extra=f"content_filter = {kind}:[127.0.0.1]:{port}\nsmtp_send_xforward_command = yes\nlmtp_send_xforward_command = yes",
             master_extra=REINJECTION.format(port=back) + "lmtp unix - - n - - lmtp",
