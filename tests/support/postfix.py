@@ -92,9 +92,6 @@ class Postfix:
         for name in ("etc", "queue", "data"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         shutil.chown(self.home / "data", "postfix")
-        for folder in (self.home, *self.home.parents):
-            if folder.stat().st_mode & 0o005 != 0o005 and folder != Path("/"):
-                folder.chmod(folder.stat().st_mode | 0o055)
         values = {"home": self.home, "next_hop": self.next_hop, "milters": self.milters, "mynetworks": self.mynetworks}
         (self.home / "etc/main.cf").write_text(MAIN.format(**values, extra=self.extra))
         (self.home / "etc/master.cf").write_text(MASTER.format(port=self.port, extra=self.master_extra))

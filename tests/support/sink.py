@@ -23,9 +23,10 @@ class Delivered:
 
 @dataclass
 class Sink:
-    """Listens on a port of 127.0.0.1 until `stop`."""
+    """Listens on a port of 127.0.0.1 until `stop`. What Gatepost writes itself goes to `alerts`."""
 
     delivered: list[Delivered] = field(default_factory=list)
+    alerts: list[Delivered] = field(default_factory=list)
     reply: str = "250 OK"
     port: int = field(default_factory=free_port)
 
@@ -38,7 +39,8 @@ class Sink:
         if self.reply.startswith("250"):
             content = envelope.original_content or b""
             with self._lock:
-                self.delivered.append(Delivered(envelope.mail_from or "", tuple(envelope.rcpt_tos), content))
+                box = self.alerts if b"From: Gatepost <" in content[:2000] else self.delivered
+                box.append(Delivered(envelope.mail_from or "", tuple(envelope.rcpt_tos), content))
         return self.reply
 
     def wait(self, count: int, seconds: float = 30.0) -> list[Delivered]:

@@ -1,0 +1,115 @@
+"""A whole gateway as a user runs it: `gatepost mail serve` with a site file of its own, in a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gatepost.journal.interface import Query, Row
+from gatepost.journal.store import SqliteJournal
+from tests.support.ports import answers, free_port, wait_for
+
+SITE = """
+[site]
+name = "Test"
+state = "{home}/state"
+run = "{home}/run"
+
+[zones.internet]
+external = true
+
+[zones.internal]
+prefixes = ["192.168.3.0/24"]
+
+[mail]
+domains = ["widget.example"]
+next_hop = "127.0.0.1:{next_hop}"
+relay_from = ["internal"]
+workers = 2
+
+[mail.smtp]
+listen = "127.0.0.1:{smtp}"
+
+[mail.milter]
+listen = "unix:{home}/milter.sock"
+mode = "0666"
+
+[alerts]
+interval = "1h"
+{extra}
+"""
+
+
+@dataclass
+class Gateway:
+    """Runs until `stop`. `extra` are further lines of the site file."""
+
+    home: Path
+    next_hop: int
+    extra: str = ""
+    smtp: int = field(default_factory=free_port)
+
+    def start(self) -> Gateway:
+        self.write(self.extra)
+        self._log = (self.home / "log").open("ab")
+        command = [sys.executable, "-m", "gatepost", "mail", "serve", "--site", str(self.site)]
+        self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
+        wait_for(lambda: self.process.poll() is not None or self._greets(), "the gateway to take mail", 60)
+        assert self.process.poll() is None, self.log()
+        return self
+
+    def _greets(self) -> bool:
+        return answers(self.smtp) and (self.home / "milter.sock").exists() and (self.home / "run/keeper.sock").exists()
+
+    @property
+    def site(self) -> Path:
+        return self.home / "site.toml"
+
+    @property
+    def milter(self) -> str:
+        """The milter socket, as Postfix and Sendmail name it."""
+        return f"unix:{self.home}/milter.sock"
+
+    def write(self, extra: str) -> None:
+        """Write the site file anew."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o755)
+        self.site.write_text(SITE.format(home=self.home, next_hop=self.next_hop, smtp=self.smtp, extra=extra))
+
+    def children(self, name: str = "") -> list[int]:
+        """Processes of the gateway whose log line says that they started as `name`."""
+        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in found]
+
+    def command(self, *arguments: str, status: int = 0) -> str:
+        """Run `gatepost` on this site."""
+        command = [sys.executable, "-m", "gatepost", *arguments, "--site", str(self.site)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert result.returncode == status, f"{arguments}: {result.stdout}\n{result.stderr}\n{self.log()}"
+        return result.stdout
+
+    def rows(self, seconds: float = 10.0, count: int = 0) -> list[Row]:
+        """All mails of the journal for each recipient, oldest first; waits until there are `count`."""
+        end = time.monotonic() + seconds
+        while True:
+            journal = SqliteJournal(self.home / "state/journal.sqlite", writes=False)
+            rows = journal.search(Query(limit=100_000))[::-1]
+            if len(rows) >= count or time.monotonic() > end:
+                return rows
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        return (self.home / "log").read_text(errors="replace")[-6000:]
+
+    def stop(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"the gateway did not end\n{self.log()}") from None
+        finally:
+            self._log.close()
