@@ -20,6 +20,10 @@ class UnpackError(Exception):
     """The container cannot be read (further); the text says why, for people."""
 
 
+PDF_SCRIPT = "pdf-script"
+"""The reading of a script that belongs to a PDF: its viewer runs it, and nobody can start it as a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One thing found in a container. `reading` is the quirk that yields it, "" for the plain reading; `names` further names."""

@@ -18,7 +18,7 @@ from importlib import import_module
 from gatepost.mail.model import Kind
 from gatepost.mail.unpack.filetype import category, identify
 from gatepost.mail.unpack.magic import Category
-from gatepost.mail.unpack.opened import Member, Opened, UnpackError
+from gatepost.mail.unpack.opened import PDF_SCRIPT, Member, Opened, UnpackError
 from gatepost.mail.unpack.pdf_filters import PICTURES, decode
 from gatepost.system.foreign import attempt
 
@@ -162,7 +162,7 @@ class _Pdf:
             self.scripts.update(int(number) for number in _SCRIPT_REFERENCE.findall(text))
             for match in _SCRIPT_TEXT.finditer(text):
                 self.opened.meter.spend(len(match[1]))
-                yield Member("script.js", re.sub(rb"\\([()\\])", rb"\1", match[1]))
+                yield Member("script.js", re.sub(rb"\\([()\\])", rb"\1", match[1]), PDF_SCRIPT)
         if b"/OpenAction" in text or b"/J" in text or b"/AA" in text:
             self.automatic = self.automatic or bool(_AUTOMATIC.search(text))
         for pattern, name, detail in _ACTS:
@@ -179,8 +179,10 @@ class _Pdf:
                 Kind.UNCHECKED, "pdf-predictor", "a file in the PDF is stored as if it were a picture, which is not undone here"
             )
         data = self._decode(thing, needed=wanted or script)
-        if wanted or script:
-            yield Member(f"object{thing.number}" + (".js" if script else ""), data)
+        if wanted:
+            yield Member(f"object{thing.number}", data)
+        elif script:
+            yield Member(f"object{thing.number}.js", data, PDF_SCRIPT)
         elif data and category(identify(data)) in _WORTH:
             yield Member(f"object{thing.number}", data, "pdf-stream")
 
