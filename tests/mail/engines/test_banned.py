@@ -111,6 +111,35 @@ def test_a_mail_named_after_its_sender_is_no_program():
     assert judge(named("bob@example.com", declared="application/octet-stream")) == ["name:com"]
 
 
+WEB = b"[DEFAULT]\r\nBASEURL=http://example.org/\r\n[InternetShortcut]\r\nURL=https://example.org/a?b=c\r\nModified=C0E7A2B1D3\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "banned"),
+    [
+        (WEB, False),
+        (b"[InternetShortcut]\nURL=http://example.org\n", False),
+        (b"[InternetShortcut]\nURL=file://192.0.2.1/share/a.exe\n", True),
+        (b"[InternetShortcut]\nURL=\\\\192.0.2.1\\share\\a.exe\n", True),
+        (b"[InternetShortcut]\nURL=http://example.org\nIconFile=\\\\192.0.2.1\\x.ico\n", True),
+        (b"[InternetShortcut]\nURL=http://example.org\nWorkingDirectory=c:\\\n", True),
+        (b"[InternetShortcut]\nURL=javascript:alert(1)\n", True),
+        (b"[InternetShortcut]\nURL=http://example.org\\@192.0.2.1\n", True),
+        (b"MZ\x90", True),
+    ],
+)
+@pytest.mark.parametrize("type_", ["", "url"])
+def test_a_shortcut_to_the_web_is_a_link_and_no_more(content: bytes, banned: bool, type_: str):
+    """A .url file passes only if all it says is an address on the web."""
+    assert bool(judge(Part("2", content, ("page.url",), type=type_))) is banned
+
+
+def test_a_script_of_a_pdf_is_no_file():
+    """JavaScript that a PDF carries cannot be started as a file; a file embedded in a PDF can."""
+    assert judge(Part("2!object1.js", b"x", ("object1.js",), type="javascript", reading="pdf-script")) == []
+    assert judge(Part("2!object1.js", b"x", ("object1.js",), type="javascript")) == ["name:js"]
+
+
 def test_the_site_chooses_what_is_banned():
     """Lists replace ours, and `allow` takes single ones away."""
     assert judge(named("a.zip"), extensions=["zip", ".RAR"]) == ["name:zip"]

@@ -16,6 +16,8 @@ A decoder's bug strikes in our process, which is why workers are jailed. The lib
 from __future__ import annotations
 
 import ctypes
+import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from ctypes.util import find_library
@@ -32,12 +34,14 @@ from gatepost.mail.model import Envelope, Finding, Message
 DEFAULT_DATABASE = "/var/lib/clamav"
 MAX_SIZE = 400_000_000
 MAX_SECONDS = 30.0
+SCRATCH = "/dev/shm"  # noqa: S108 - the library makes private directories in it; on a disk it would wait for the disk
 
 # From clamav.h of ClamAV 1.0 to 1.4. `_check_numbers` proves at start that the library in use counts its settings like this.
 _INIT_DEFAULT = 0
 _DB_STANDARD = 0x2 | 0x8 | 0x2000  # phishing signatures, their URLs, bytecode
 _CLEAN, _VIRUS = 0, 1
 _MAX_SCAN_SIZE, _MAX_FILE_SIZE, _MAX_FILES, _DB_VERSION, _DB_TIME = 0, 1, 3, 8, 9
+_TEMPORARY_DIRECTORY = 13
 _DISABLE_CACHE, _MAX_PARTITIONS, _MAX_SCAN_TIME = 25, 28, 31
 _KNOWN_DEFAULTS = {_MAX_FILES: 10_000, _DISABLE_CACHE: 0, _MAX_PARTITIONS: 50, _MAX_SCAN_TIME: 120_000}
 _GENERAL_HEURISTICS = 0x4
@@ -55,10 +59,14 @@ class _Setup(NamedTuple):
     database: str
     max_size: int
     max_milliseconds: int
+    scratch: str
 
 
 class Libclamav:
-    """The engine `libclamav`. Options: `database` (directory of signatures), `mail_reader` ("auto" or "always"), `max_size`, `max_seconds`."""
+    """The engine `libclamav`.
+
+    Options: `database` (directory of signatures), `mail_reader` ("auto" or "always"), `max_size`, `max_seconds`, `scratch` (a directory in memory, where the library puts what it unpacks).
+    """
 
     local = True
 
@@ -148,6 +156,8 @@ class _Loaded:
         }
         for field, value in settings.items():
             self._must(self._library.cl_engine_set_num(self._engine, field, value), "cannot be configured")
+        status = self._library.cl_engine_set_str(self._engine, _TEMPORARY_DIRECTORY, setup.scratch.encode())
+        self._must(status, f"cannot use the scratch directory {setup.scratch}")
 
     def _fill(self, database: str) -> None:
         if not Path(database).exists():
@@ -184,7 +194,10 @@ def _read(given: Options) -> tuple[_Setup, bool]:
         given.text("database", DEFAULT_DATABASE),
         given.size("max_size", MAX_SIZE),
         int(given.number("max_seconds", MAX_SECONDS, 0.1) * 1000),
+        given.text("scratch", SCRATCH if os.access(SCRATCH, os.W_OK) else tempfile.gettempdir()),
     )
+    if not os.access(setup.scratch, os.W_OK | os.X_OK):
+        raise given.error("scratch", f"is a directory that may not be written: {setup.scratch}")
     always = given.choice("mail_reader", ("auto", "always")) == "always"
     given.done()
     return setup, always
@@ -203,6 +216,7 @@ def _library() -> ctypes.CDLL:
         "cl_strerror": (text, (number,)),
         "cl_engine_new": (pointer, ()),
         "cl_engine_set_num": (number, (pointer, number, ctypes.c_longlong)),
+        "cl_engine_set_str": (number, (pointer, number, text)),
         "cl_engine_get_num": (ctypes.c_longlong, (pointer, number, pointer)),
         "cl_engine_compile": (number, (pointer,)),
         "cl_load": (number, (text, pointer, pointer, ctypes.c_uint)),
