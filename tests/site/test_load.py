@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatepost.site.load import load, loads
-from gatepost.site.problem import SiteError
+from gatepost.site.problem import Problem, SiteError
 
 GOOD = """\
 [site]
@@ -273,3 +275,43 @@ def test_all_problems_come_in_one_run_as_the_golden_file_says() -> None:
 def test_windows_line_endings_change_nothing() -> None:
     text = (GOLDEN / "broken.toml").read_text().replace("\n", "\r\n")
     assert "\n\n".join(problems(text, name="broken.toml")) + "\n" == (GOLDEN / "broken.txt").read_text()
+
+
+WIDGET = (ROOT / "examples/widget/site.toml").read_text()
+
+
+@given(st.data())
+def test_however_a_file_is_damaged_it_is_a_site_or_a_list_of_problems(data) -> None:
+    """Lines dropped, swapped, doubled or cut, keys misspelt: never any other error, and always a line that the file has."""
+    lines = WIDGET.splitlines()
+    for _ in range(data.draw(st.integers(1, 5))):
+        place = data.draw(st.integers(0, len(lines) - 1))
+        other = data.draw(st.integers(0, len(lines) - 1))
+        line = lines[place]
+        cut = data.draw(st.integers(0, len(line)))
+        lines[place : place + 1] = data.draw(
+            st.sampled_from(
+                [
+                    [],
+                    [lines[other]],
+                    [line, line],
+                    [line[:cut]],
+                    [line[:cut] + line[cut + 1 :]],
+                    [line.replace("[", "[[")],
+                    [line.replace('"', "")],
+                ]
+            )
+        )
+    found: tuple[Problem, ...] = ()
+    try:
+        loads("\n".join(lines))
+    except SiteError as error:
+        found = error.problems
+    assert all(problem.what and 1 <= problem.line <= max(1, len(lines)) for problem in found)
+
+
+def test_a_wrong_key_of_an_element_in_a_long_list_takes_no_other_with_it() -> None:
+    rules = "".join(f'[[policy.rules]]\nname = "r{number}"\nfindings = ["banned"]\nthen = "reject"\nzzz = 1\n' for number in range(12))
+    found = problems(GOOD + rules + 'recipients = ["x"]\n')
+    assert len(found) == 13
+    assert "policy.rules[12].recipients[1]: 'x' can never match" in found[-1]

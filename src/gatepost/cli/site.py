@@ -48,7 +48,7 @@ def show(file: File = DEFAULT_FILE, json_output: Json = False) -> None:
     if site is None:
         _report(file, None, problems)
         raise typer.Exit(1)
-    values = site.model_dump(mode="json", exclude_none=True)
+    values = site.model_dump(mode="json", by_alias=True, exclude_none=True)
     if json_output:
         _print_json(values)
     else:

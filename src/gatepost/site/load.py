@@ -18,6 +18,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gatepost.site.aliases import check_aliases
@@ -132,32 +133,34 @@ def _mended(data: dict[str, Any], details: list[ErrorDetails]) -> Site | None:
     site = None
     for _ in range(ROUNDS):
         wrong = [detail for detail in details if not _follows(detail, details)]
-        for detail in sorted(wrong, key=lambda detail: [str(step) for step in _path(detail)], reverse=True):
+        # From the end, so that taking an element out moves none that comes later in turn.
+        for detail in sorted(wrong, key=lambda detail: [(isinstance(step, str), step) for step in _culprit(detail)], reverse=True):
             _mend(rest, detail)
         site, details = _validate(rest)
     return site
 
 
+def _culprit(detail: ErrorDetails) -> KeyPath:
+    """What to take out: what is wrong, or the whole of what lacks something."""
+    return _path(detail)[:-1] if detail["type"] == "missing" else _path(detail)
+
+
 def _mend(data: dict[str, Any], detail: ErrorDetails) -> None:
-    """Rename a misspelt key, or take out what is wrong; what lacks something is taken out whole."""
-    path = _path(detail)[:-1] if detail["type"] == "missing" else _path(detail)
-    value = _remove(data, path) if path else None
+    """Rename a misspelt key, or take out what is wrong; nothing happens where it went with something else already."""
+    path = _culprit(detail)
+    try:
+        table = _table(data, path[:-1])
+        value = table.pop(path[-1])
+    except (LookupError, TypeError, AttributeError):
+        return
     if detail["type"] == "extra_forbidden" and (name := _suggestion(detail)):
-        _table(data, path[:-1]).setdefault(name, value)
+        table.setdefault(name, value)
 
 
 def _table(data: Any, path: KeyPath) -> Any:
     for step in path:
         data = data[step]
     return data
-
-
-def _remove(data: dict[str, Any], path: KeyPath) -> Any:
-    """Take what stands at `path` out, if it is there."""
-    try:
-        return _table(data, path[:-1]).pop(path[-1])
-    except (KeyError, IndexError):
-        return None
 
 
 def _path(detail: ErrorDetails) -> KeyPath:
@@ -170,7 +173,9 @@ def _explain(detail: ErrorDetails, source: _Source) -> Problem:
         case "extra_forbidden":
             return source.problem(path, "there is no such key", nearest(str(path[-1]), _keys(path[:-1])))
         case "missing":
-            return source.problem(path, "is missing", f"add {path[-1]} to {dotted(path[:-1]) or 'the file'}")
+            return source.problem(
+                path, "is missing", f"write {path[-1]} = ... in {dotted(path[:-1])}" if path[:-1] else f"add a section [{path[-1]}]"
+            )
         case "literal_error" | "enum":
             valid = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
             return source.problem(path, f"{detail['input']!r} is not possible here", nearest(str(detail["input"]), valid))
@@ -191,17 +196,22 @@ def _suggestion(detail: ErrorDetails) -> str:
 
 
 def _keys(path: KeyPath) -> frozenset[str]:
-    """The valid keys of the section at `path`."""
+    """The valid keys of the section at `path`, as they are written."""
     kind: Any = Site
     for step in path:
         kind = _inside(kind, step)
-    return frozenset(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else frozenset()
+    return frozenset(_fields(kind))
+
+
+def _fields(kind: Any) -> dict[str, FieldInfo]:
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return {}
+    return {field.alias or name: field for name, field in kind.model_fields.items()}
 
 
 def _inside(kind: Any, step: str | int) -> Any:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        field = kind.model_fields.get(str(step))
-        return _bare(field.annotation) if field else None
+    if fields := _fields(kind):
+        return _bare(fields[str(step)].annotation) if step in fields else None
     arguments = [argument for argument in get_args(kind) if argument is not Ellipsis]
     return _bare(arguments[-1]) if arguments else None
 

@@ -1,0 +1,67 @@
+"""`gatepost site`: errors like those of a good compiler, and a site that shows itself whole."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from gatepost.cli.site import app
+from gatepost.site.load import load, loads
+
+ROOT = Path(__file__).resolve().parents[2]
+WIDGET = ROOT / "examples/widget/site.toml"
+BROKEN = ROOT / "tests/site/golden/broken.toml"
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_good_site_is_ok_in_one_line() -> None:
+    result = run("check", WIDGET)
+    assert result.exit_code == 0
+    assert result.output == f"ok {WIDGET}: Company Widget, mail for widget.example goes on to mailserver:25\n"
+
+
+def test_a_broken_site_names_every_problem_with_its_line_and_is_status_1() -> None:
+    result = run("check", BROKEN)
+    assert result.exit_code == 1
+    assert (
+        f'{BROKEN}:6: error: mail.next_hpo: there is no such key\n    6 | next_hpo = "mailsrv:25"\n      = did you mean next_hop?\n'
+        in result.output
+    )
+    assert result.output.endswith("12 problems; nothing was changed\n")
+    assert run("show", BROKEN).exit_code == 1
+
+
+def test_problems_for_programs_are_json() -> None:
+    result = run("check", "--json", BROKEN)
+    found = json.loads(result.output)
+    assert not found["ok"]
+    assert [problem["line"] for problem in found["problems"]] == sorted(problem["line"] for problem in found["problems"])
+    assert json.loads(run("check", "--json", WIDGET).output) == {"ok": True, "problems": []}
+
+
+def test_what_is_shown_is_a_site_file_that_means_the_same() -> None:
+    result = run("show", WIDGET)
+    assert loads(result.output) == load(WIDGET)
+    assert tomllib.loads(result.output)["quarantine"]["encrypt"] is True
+
+
+def test_json_is_the_same_site() -> None:
+    assert json.loads(run("show", "--json", WIDGET).output)["mail"]["domains"] == ["widget.example"]
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path) -> None:
+    result = run("check", tmp_path / "nothing.toml")
+    assert result.exit_code == 1
+    assert "the site file cannot be read: No such file or directory" in result.output
+
+
+def test_what_a_file_says_is_never_markup(tmp_path) -> None:
+    """Square brackets and escapes of a site file must come out as they are."""
+    (tmp_path / "site.toml").write_text('[site]\nname = "x"\n[mail]\ndomains = ["[red]x y[/red]"]\nnext_hop = "h.example:25"\n')
+    assert "'[red]x y[/red]' is not a domain" in run("check", tmp_path / "site.toml").output
