@@ -4,6 +4,7 @@ What it does: yields every file of such an archive, with all passwords that the 
 Not its job: ZIP and tar, which can be read in several ways and are read here by own code (`zip`, `tar`).
 Raises: `BudgetError`.
 
+After an error in a file's data nothing more is asked of libarchive: going on has crashed it, and a second reader is asked anyway.
 Only named formats and filters are switched on: some filters of libarchive would start a program.
 """
 
@@ -74,6 +75,8 @@ def _members(opened: Opened, formats: tuple[str, ...], filters: tuple[str, ...])
                     _complain(opened, name, gathered.error)
                 if gathered.data or not gathered.error:
                     yield Member(name, gathered.data)
+                if gathered.error:
+                    return
     except libarchive.ArchiveError as error:
         _complain(opened, "", str(error))
 

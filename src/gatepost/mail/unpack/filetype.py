@@ -33,6 +33,7 @@ _EMBEDDED_CHECKS: dict[str, Callable[[bytes], bool]] = {
     "rar": lambda start: start[6:7] in {b"\0", b"\1"},
     "cab": lambda start: start[24:26] == b"\x03\x01",
     "ole": lambda start: start[28:30] == b"\xfe\xff",
+    "nsis": lambda _: True,
 }
 _ARC = re.compile(rb"\x1a[\x01-\x09][\x21-\x7e]{1,12}\0")
 _CMS_OIDS = (bytes.fromhex("06092a864886f70d0107"), bytes.fromhex("060b2a864886f70d010910"))  # RFC 5652 and RFC 3274 content types
@@ -129,7 +130,7 @@ def _embedded(data: bytes, main: str) -> list[Sight]:
     for magic, kind in EMBEDDED:
         at = data.find(magic, 1)
         if at > 0 and kind != main and _EMBEDDED_CHECKS[kind](data[at : at + 64]):
-            found.append(Sight(kind, 0 if kind == "zip" else at))
+            found.append(Sight(kind, 0 if kind in {"zip", "nsis"} else at))
     return found
 
 
@@ -193,7 +194,7 @@ def _refine(kind: str, data: bytes) -> str:
         return _ole_kind(data)
     if kind == "java-class" and data[4:8] < b"\x00\x00\x00\x1f" and data[4:6] == b"\0\0" and 0 < data[7] < 0x1E:  # noqa: PLR2004 - a fat Mach-O counts its few machines there
         return "macho"
-    if kind in {"arj", "cpio", "bmp", "pe", "mp3"}:
+    if kind in {"arj", "bmp", "pe", "mp3"} or (kind == "cpio" and data[:1] != b"0"):
         return kind if _plausible(kind, data) else _not_magic(data)
     return kind
 

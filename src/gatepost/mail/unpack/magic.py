@@ -174,6 +174,7 @@ TYPES: dict[str, FileType] = {
             Category.MAIL,
             ("mail", "eml mht mhtml", "message/rfc822 multipart/related"),
             ("mbox", "mbox", "application/mbox"),
+            ("encoded-text", "uu uue hqx yenc ntx", "application/mac-binhex40 text/x-uuencode"),
             ("msg", "msg", "application/vnd.ms-outlook"),
             ("tnef", "dat", "application/ms-tnef"),
             ("pst", "pst ost", "application/vnd.ms-outlook"),
@@ -361,4 +362,5 @@ EMBEDDED: tuple[tuple[bytes, str], ...] = (
     (b"Rar!\x1a\x07", "rar"),
     (b"MSCF\x00\x00\x00\x00", "cab"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole"),
+    (b"\xef\xbe\xad\xdeNullsoftInst", "nsis"),
 )

@@ -15,6 +15,7 @@ from importlib import import_module
 
 from gatepost.mail.model import Kind
 from gatepost.mail.unpack.compound import Compound, Stream
+from gatepost.mail.unpack.decompress import inflate
 from gatepost.mail.unpack.opened import Member, Opened, UnpackError
 from gatepost.mail.unpack.ovba import decompress, module_offsets, sources
 from gatepost.system.foreign import attempt
@@ -26,6 +27,7 @@ _DULL = re.compile(
 _ATTACHED = re.compile(r"(__attach_version1\.0_#[0-9A-Fa-f]{8})/__substg1\.0_37010102$")
 _ATTACHED_NAME = re.compile(r"(__attach_version1\.0_#[0-9A-Fa-f]{8})/__substg1\.0_(3707|3704|3001)00(1E|1F)$")
 _PASSWORDS_MOST = 10  # one try takes about 0.2 s of processor time, by design (MS-OFFCRYPTO 2.3.4.11)
+_COMPRESSED_OBJECT = re.compile(rb"\x10\x00\x11\x10.{8}(?=\x78)", re.DOTALL)
 _LEGACY_ENCRYPTED = 0x0100
 _BIFF_FILEPASS, _BIFF_EOF = 0x2F, 0x0A
 
@@ -47,6 +49,8 @@ def read_compound(opened: Opened) -> Iterator[Member]:
         elif not _DULL.search(stream.path) and stream.data:
             yield Member(_msi_name(stream.path), stream.data)
         yield from _package(stream)
+        if stream.path.endswith("PowerPoint Document"):
+            yield from _slides_objects(opened, stream.data)
 
 
 def _attachment_names(streams: list[Stream]) -> dict[str, str]:
@@ -78,6 +82,14 @@ def _msi_name(path: str) -> str:
 def _package(stream: Stream) -> Iterator[Member]:
     if stream.path.endswith("\x01Ole10Native"):
         yield from native_package(stream.data[4:])
+
+
+def _slides_objects(opened: Opened, data: bytes) -> Iterator[Member]:
+    """Compressed objects in a PowerPoint file (ExOleObjStgCompressedAtom, MS-PPT 2.10.36)."""
+    for number, match in enumerate(_COMPRESSED_OBJECT.finditer(data), 1):
+        gathered = opened.gather(inflate(memoryview(data)[match.end() :], 15))
+        if gathered.data:
+            yield Member(f"object{number}", gathered.data)
 
 
 def native_package(data: bytes) -> Iterator[Member]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gatepost.mail.model import Kind
 from gatepost.mail.unpack import archive, external, streams
 from gatepost.mail.unpack.cms import read_cms, read_pem, read_pgp
 from gatepost.mail.unpack.html import read_markup, read_script, read_text
@@ -26,21 +27,29 @@ _ZIPS = ("zip", "jar", "apk", "msix", "ooxml", "docx", "xlsx", "pptx", "docm", "
 _COMPOUNDS = ("ole", "doc", "xls", "ppt", "visio", "publisher", "msg", "msi", "office-encrypted", "vba-project")
 _MARKUP = ("html", "svg", "hta", "wsf", "settingcontent", "library-ms")
 _SCRIPTS = ("javascript", "vbscript", "powershell", "batch", "shell", "interpreter-script", "registry", "json")
-_TEXTS = ("text", "inf", "url", "desktop", "iqy", "slk", "mail", "mbox", "pgp-signature")
+_TEXTS = ("text", "inf", "url", "desktop", "iqy", "slk", "mail", "mbox", "encoded-text", "pgp-signature")
 
 
-def second_opinion(first: Reader, second: Reader) -> Reader:
-    """The first reader, and where it had to give up the second too; what the first found wanting counts only if both do."""
+_GAVE_UP = frozenset({Kind.UNCHECKED, Kind.ENCRYPTED})
+
+
+def second_opinion(first: Reader, second: Reader, only: frozenset[str] = frozenset()) -> Reader:
+    """The first reader, and where it gave up the second too; what the first could not open counts only if the second could not either.
+
+    With `only`, the second is asked for findings of these names alone.
+    """
 
     def read(opened: Opened) -> Iterator[Member]:
         trial = replace(opened, findings=[], found=set())
-        yield from first(trial)
-        if not trial.findings:
-            return
-        again = replace(opened, findings=[], found=set())
-        yield from second(again)
-        if again.findings:
-            opened.findings += trial.findings
+        try:
+            yield from first(trial)
+        finally:
+            missed = [found for found in trial.findings if found.kind in _GAVE_UP and (not only or found.name in only)]
+            opened.findings += [found for found in trial.findings if found not in missed]
+        if missed:
+            again = replace(opened, findings=[], found=set())
+            yield from second(again)
+            opened.findings += missed if again.findings else []
 
     return read
 
@@ -63,10 +72,11 @@ _SEVEN_ZIP = {
     "vdi": "vdi",
     "qcow": "qcow",
     "squashfs": "squashfs",
+    "nsis": "nsis",
 }
 
 READERS: dict[str, tuple[Reader, ...]] = {
-    **dict.fromkeys(_ZIPS, (read_zip,)),
+    **dict.fromkeys(_ZIPS, (second_opinion(read_zip, external.seven_zip("zip"), frozenset({"zip-method"})),)),
     "tar": (read_tar,),
     "gzip": (streams.read_gzip,),
     "bzip2": (streams.read_bzip2,),

@@ -52,6 +52,9 @@ _MARKS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
                 rb"Delivered-To|DKIM-Signature|X-[\w-]+|Reply-To|Sender|Cc)[ \t]*:"
             ),
         ),
+        ("encoded-text", b"begin ", rb"(?m:^)begin(?:-base64)? [0-7]{3,4} \S"),
+        ("encoded-text", b"=ybegin ", rb"(?m:^)=ybegin "),
+        ("encoded-text", b"(this file must be converted with binhex", rb"\(This file must be converted with BinHex"),
     )
 )
 

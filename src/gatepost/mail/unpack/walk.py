@@ -21,6 +21,7 @@ from gatepost.mail.unpack.readers import READERS
 
 _FATAL = frozenset({"parts", "bytes", "cpu", "wall"})
 _CLOSED = frozenset({Category.ARCHIVE, Category.DISK})
+_READ_AGAIN = frozenset({"mail", "mbox", "encoded-text"})
 _NAMED_MOST = 8
 
 
@@ -95,7 +96,7 @@ class _Walk:
         part = replace(item.part, type=seen[0].type)
         self.done.append(part)
         for sight in seen:
-            if sight.type in {"mail", "mbox"} and self._worth_reading(item, data):
+            if sight.type in _READ_AGAIN and self._worth_reading(item, data):
                 self._again(part, data, sight.type)
             self._open(part, data, sight, item.meter)
 
@@ -142,15 +143,16 @@ class _Walk:
         if part.path in self.read_already or (item.derived and not part.names):
             return False
         letter = not part.names and part.declared in {"text/plain", ""} and "!" not in part.path
-        if letter and b"\nContent-" not in data[:4096]:
+        if letter and (b"\nContent-" not in data[:4096] or item.part.type == "encoded-text"):
             return False
         return self._first_time(data, "read")
 
     def _again(self, part: Part, data: bytes, kind: str) -> None:
         """Read a mail inside as a mail."""
-        for number, message in enumerate(_messages(data) if kind == "mbox" else (data,), 1):
+        whole = b"\r\n" + data if kind == "encoded-text" else data
+        for number, message in enumerate(_messages(data) if kind == "mbox" else (whole,), 1):
             reading = self.read_message(message, self.budget)
-            base = part.path if kind == "mail" else f"{part.path}!{number}"
+            base = f"{part.path}!{number}" if kind == "mbox" else part.path
             self.findings += [replace(found, part=f"{base}!{found.part}") for found in reading.findings]
             for sub in reading.parts:
                 moved = replace(sub, path=f"{base}!{sub.path}", depth=part.depth + 1 + sub.depth, reading=sub.reading or part.reading)
