@@ -15,6 +15,8 @@ from enum import StrEnum
 from gatepost.mail.model import Reply
 from gatepost.mail.smtp.reply import ReplyError, ReplyReader, from_lines
 
+BLOCK = 64 * 1024  # octets gathered for one write: a small mail goes out in one packet train with its dot
+
 
 class HopError(Exception):
     """The next hop cannot be talked to, or does not talk SMTP."""
@@ -259,9 +261,14 @@ class Connection:
     async def send(self, chunks: Iterable[bytes]) -> None:
         """Send a mail. Raises HopError, and LineEndError from `chunks`; the connection must then be dropped."""
         self.mail_sent = True
+        gathered = bytearray()
         for chunk in chunks:
-            self._transport.write(chunk)
-            await self._wire.drained(self.hop.timeouts.block)
+            gathered += chunk
+            if len(gathered) >= BLOCK:
+                self._transport.write(bytes(gathered))
+                gathered.clear()
+                await self._wire.drained(self.hop.timeouts.block)
+        self._transport.write(bytes(gathered))
 
     async def final(self, count: int) -> list[Reply]:
         """Give the replies to the end of data. Raises HopError."""
