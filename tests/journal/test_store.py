@@ -68,6 +68,33 @@ def test_one_event_that_cannot_be_takes_its_whole_transaction_back(journal) -> N
     assert journal.verify().events == 1
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(1.0, "mail.judged", "ID", {}),
+        judged(1, sender=None),
+        judged(1, sender="lone \ud800 surrogate"),
+        judged(1, recipients=[recipient(state="lost")]),
+        judged(1, recipients=[{}]),
+        judged(1, size=object()),
+        Event(1.0, "mail.deleted", "ID", {"recipient": 7}),
+    ],
+)
+def test_an_event_that_makes_no_sense_is_refused_and_the_journal_goes_on(journal, event) -> None:
+    """No other error comes out, or the writer's thread would stop and every mail with it."""
+    with pytest.raises(JournalError) as caught:
+        journal.append([event], sync=False)
+    assert caught.value.reason == "refused"
+    journal.append([judged(1)], sync=False)
+    assert journal.verify().events == 1
+
+
+def test_a_question_that_is_no_text_is_refused(journal) -> None:
+    with pytest.raises(JournalError) as caught:
+        journal.search(Query(sender="\ud800"))
+    assert caught.value.reason == "refused"
+
+
 def test_a_mail_is_judged_once(journal) -> None:
     journal.append([judged(1)], sync=False)
     with pytest.raises(JournalError, match="judged already"):

@@ -2,7 +2,7 @@
 
 What it does: applies one event to the tables, inside the transaction that appends it; forgets what has no event any more.
 Not its job: the events themselves (`store`). Everything here could be computed again from them.
-Raises: `StateError` for a step that cannot be, `KeyError` for a mail event without what `mail.judged` must carry.
+Raises: `StateError` for a step that cannot be, `LookupError`, `TypeError` or `ValueError` for a mail event without what it must carry.
 """
 
 from __future__ import annotations

@@ -61,6 +61,8 @@ def _named(path: Path) -> Iterator[None]:
         raise JournalError(reason, f"the journal {path}: {error}; {_REMEDIES[reason]}") from error
     except (chain.ChainError, msgspec.MsgspecError) as error:
         raise JournalError("corrupt", f"the journal {path}: {error}; {_REMEDIES['corrupt']}") from error
+    except UnicodeError as error:
+        raise JournalError("refused", f"the journal {path} was asked for what is not text: {error}") from error
     except OSError as error:
         raise JournalError("failed", f"the journal {path}: {error.strerror}; {_REMEDIES['failed']}") from error
 
@@ -175,15 +177,18 @@ class SqliteJournal:
         sequence, previous = self._last(self._writer)
         for event in events:
             sequence += 1
-            body = chain.canonical(event)
-            previous = chain.link(previous, body)
-            self._writer.execute(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", (sequence, event.at, event.kind, event.subject, body, previous)
-            )
             try:
-                project.apply(self._writer, event)
-            except (StateError, KeyError) as error:
+                previous = self._insert_one(sequence, previous, event)
+            except (StateError, LookupError, TypeError, ValueError, AttributeError) as error:
                 raise JournalError("refused", f"the event {event.kind} of {event.subject} cannot be: {error}") from error
+
+    def _insert_one(self, sequence: int, previous: bytes, event: Event) -> bytes:
+        body = chain.canonical(event)
+        link = chain.link(previous, body)
+        row = (sequence, event.at, event.kind, event.subject, body, link)
+        self._writer.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
+        project.apply(self._writer, event)
+        return link
 
     def _reader(self) -> sqlite3.Connection:
         """A connection of the calling thread's own, which cannot write."""

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 
-from gatepost.site.base import parse_domain, parse_endpoint, parse_socket
+from gatepost.site.base import parse_endpoint, parse_socket
 from gatepost.site.lines import Path
 from gatepost.site.mail import DIRECTIONS, Engine, Rule
 from gatepost.site.model import Site
@@ -205,11 +205,3 @@ def _host_address(site: Site, path: Path, zone: str, address: str) -> Iterator[F
     prefixes = _valid(site.zones[zone].prefixes) if zone in site.zones else []
     if prefixes and not any(number in ipaddress.ip_network(prefix) for prefix in prefixes):
         yield path, f"{address} is not in zone {zone} ({', '.join(prefixes)})", "correct the address or the zone"
-
-
-def is_ours(site: Site, address: str) -> bool:
-    """Whether an address is at one of our domains."""
-    try:
-        return parse_domain(address.rpartition("@")[2]) in site.mail.domains
-    except ValueError:
-        return False
