@@ -25,6 +25,9 @@ from gatepost.site.integrity import Rule as Declared
 
 CANARY_SEVERITY: Final = 0
 
+IGNORE: Final = "Ignore"
+"""The word of a rule that leaves its objects alone."""
+
 _FREE: Final = {"mail", "sender", "smarthost", "overdue_hours", "workers"}
 """What may be changed without a new baseline: it does not weaken what is watched."""
 
@@ -79,6 +82,8 @@ def _absent(section: Integrity) -> tuple[str, ...]:
 
 
 def _compiled(one: Declared, problems: list[str]) -> list[Rule]:
+    if one.watch == IGNORE:
+        return [Rule(one.name, key_of(path), 0, pattern=one.pattern, skip=True) for path in one.paths]
     try:
         bits = at.parse(one.watch)
     except at.AttributeWordError as error:

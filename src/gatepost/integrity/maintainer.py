@@ -47,6 +47,8 @@ _CACHES: Final = (
     (r"/usr/share/(perl5/XML/SAX/ParserDetails|fonts/.*\.uuid)", "caches rebuilt by triggers"),
 )  # fmt: skip
 
+_GRANTING: Final = re.compile(r"\b(chmod|chown|chgrp|setcap|install|dpkg-statoverride)\b")
+
 Found = tuple[str, str]
 
 
@@ -76,6 +78,7 @@ class Maintainer:
                 (r"", self._through_alternative),
                 (r"", self._ucf),
                 (r"", self._cache),
+                (r"^/etc/", self._link_to_own),
                 (r"", self._script),
             )
         )
@@ -91,14 +94,15 @@ class Maintainer:
 
     def grants(self, path: str, package: str, new: Entry) -> bool:
         """Whether a package itself, or the administrator by dpkg-statoverride, gives a path rights beyond the plain ones."""
-        rights = archived_rights(self._root, package, self._dpkg.versions.get(package, ""), path)
-        if rights is not None:
-            return rights == (stat.S_IMODE(new.stat.mode), new.stat.uid, new.stat.gid) and not new.xattrs
-        override = self._dpkg.overrides.get(path)
-        if override is not None:
-            return override[2] == stat.S_IMODE(new.stat.mode)
+        forms = {path, path.removeprefix("/usr")}
+        version, mode = self._dpkg.versions.get(package, ""), stat.S_IMODE(new.stat.mode)
+        archived = {archived_rights(self._root, package, version, form) for form in forms}
+        if (mode, new.stat.uid, new.stat.gid) in archived and not new.xattrs:
+            return True
+        if any(self._dpkg.overrides.get(form, ("", "", -1))[2] == mode for form in forms):
+            return True
         script = self._dpkg.script(package)
-        return path in script and bool(re.search(r"\b(chmod|chown|chgrp|setcap|install|dpkg-statoverride)\b", script))
+        return bool(_GRANTING.search(script)) and any(form in script for form in forms)
 
     def _in_a_run(self, at: float) -> bool:
         return any(start - 2 <= at <= end + _AFTER for start, end in self._dpkg.runs)
@@ -219,9 +223,15 @@ class Maintainer:
     def _cache(self, path: str, _new: Entry, _change: Change) -> Found | None:
         return next((("", why) for pattern, why in _CACHES if re.match(pattern, path)), None)
 
+    def _link_to_own(self, _path: str, new: Entry, _change: Change) -> Found | None:
+        """A link in /etc to a file of a moved package."""
+        owner = self._owner(os.fsdecode(new.link)) if new.link.startswith(b"/") else None
+        return (owner, "links in /etc to its own files") if owner else None
+
     def _script(self, path: str, _new: Entry, _change: Change) -> Found | None:
-        """A file that the script of a moved package names in full."""
-        package = next((p for p in self._packages if re.search(rf"(?<![\w/.-]){re.escape(path)}(?![\w/-])", self._dpkg.script(p))), None)
+        """A file, or the public half of a key, that the script of a moved package names in full."""
+        named = re.compile(rf"(?<![\w/.-]){re.escape(path.removesuffix('.pub'))}(?![\w/-])")
+        package = next((p for p in self._packages if named.search(self._dpkg.script(p))), None)
         return (package, "named in its maintainer script") if package else None
 
 

@@ -29,7 +29,7 @@ class Rule(Section):
     """One rule: `paths` and everything below, `recurse` levels deep (-1 without end), watched for `watch`.
 
     `watch` is a word such as ReadOnly, Config, Dynamic, Growing, Device, IgnoreAll or IgnoreNone, with single attributes added or taken
-    away: "ReadOnly-ctime". `skip` are stop points below the paths. `pattern`, a regular expression over the whole path, narrows the rule.
+    away: "ReadOnly-ctime"; Ignore leaves the objects alone. `skip` are stop points below the paths. `pattern`, a regular expression over the whole path, narrows the rule.
     With `always` content is read in every run, whatever the metadata say. Findings go to `mail` besides the addresses of the section.
     """
 
