@@ -19,7 +19,8 @@ _COLUMNS = (
 _JOIN = "FROM messages CROSS JOIN recipients ON message = number"
 _JOIN_BY_RECIPIENT = "FROM recipients CROSS JOIN messages ON message = number"
 _JOIN_BY_SUBJECT = "FROM subjects CROSS JOIN messages ON number = subjects.rowid CROSS JOIN recipients ON message = number"
-_ORDERS = {_JOIN: "number", _JOIN_BY_RECIPIENT: "message", _JOIN_BY_SUBJECT: "subjects.rowid"}
+# The order is that of the table that is read first; an index of words gives its own order for nothing only when nothing is added.
+_ORDERS = {_JOIN: "number DESC, address", _JOIN_BY_RECIPIENT: "message DESC, address", _JOIN_BY_SUBJECT: "subjects.rowid DESC"}
 
 TRIGRAM = 3
 MOST_TRIGRAMS = 16
@@ -39,9 +40,7 @@ def events_sql(subject: str, kind: str, after: int, limit: int) -> Sql:
 def search_sql(query: Query) -> Sql:
     """Rows for `query`, newest first. Numbers of messages rise with time, so every index ends in one and gives the order for nothing."""
     source, conditions, values = _where(query)
-    # The order is that of the table that is read first; all these columns are equal.
-    order = _ORDERS[source]
-    return f"SELECT {_COLUMNS} {source} WHERE {conditions} ORDER BY {order} DESC, address LIMIT ?", [*values, query.limit]
+    return f"SELECT {_COLUMNS} {source} WHERE {conditions} ORDER BY {_ORDERS[source]} LIMIT ?", [*values, query.limit]
 
 
 def count_sql(query: Query) -> Sql:
