@@ -28,7 +28,7 @@ CANARY_SEVERITY: Final = 0
 IGNORE: Final = "Ignore"
 """The word of a rule that leaves its objects alone."""
 
-_FREE: Final = {"mail", "sender", "smarthost", "overdue_hours", "workers"}
+_FREE: Final = {"mail", "sender", "smarthost", "overdue_hours", "workers", "allowed"}
 """What may be changed without a new baseline: it does not weaken what is watched."""
 
 

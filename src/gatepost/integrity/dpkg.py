@@ -41,6 +41,24 @@ class Dpkg:
             return {}
         return {_name(fields): fields for fields in stanzas(path.read_text("utf-8", "replace"))}
 
+    @cached_property
+    def _automatic(self) -> frozenset[str]:
+        path = self.root / "var/lib/apt/extended_states"
+        found = stanzas(path.read_text("utf-8", "replace")) if path.exists() else iter(())
+        return frozenset(fields["Package"] for fields in found if fields.get("Auto-Installed") == "1" and "Package" in fields)
+
+    def was_asked_for(self, name: str) -> bool:
+        """Whether somebody asked for a package: it is no dependency, and no part of every system."""
+        fields = next((f for key, f in self._stanzas.items() if key.partition(":")[0] == name), {})
+        return (
+            name not in self._automatic and fields.get("Priority", "optional") in ("optional", "extra") and fields.get("Essential") != "yes"
+        )
+
+    def source(self, package: str) -> str:
+        """The source package that a package was built from."""
+        fields = self._stanzas.get(package, {})
+        return fields.get("Source", "").split(" ")[0] or package.partition(":")[0]
+
     def files(self, package: str) -> tuple[str, ...]:
         """Paths that belong to a package."""
         return tuple(line for line in self._info(package, "list").splitlines() if line and line != "/.")

@@ -44,6 +44,16 @@ class Rule(Section):
     always: bool = False
 
 
+class Allowed(Section):
+    """What a host may have beyond its role, each by name: packages (patterns), ports ("8080/tcp"), privileged files, units, accounts."""
+
+    packages: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    privileged: tuple[AbsolutePath, ...] = ()
+    units: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+
+
 class Integrity(Section):
     """The integrity section of the site file.
 
@@ -51,7 +61,8 @@ class Integrity(Section):
     are added to it, `skip` are paths left alone, `absent` paths that must not exist. `share` of the unmoved files is read in each
     check all the same, all of them every `full_days`. `signer` is the public key ("ed25519 ...") that must have signed the baseline; without it the
     key on this host does. With `strict` acceptances need that key too. `canary` is the file that is changed before each check. `mail` gets
-    each report, by way of `smarthost`; a report is missing after `overdue_hours`. `live` says that a watch must be running.
+    each report, by way of `smarthost`; a report is missing after `overdue_hours`. `live` says that a watch must be running. `allowed` is for the
+    host audit.
     """
 
     role: Literal["", "firewall", "relay", "mail-server", "server"] = ""
@@ -70,4 +81,5 @@ class Integrity(Section):
     smarthost: str = "localhost:25"
     overdue_hours: Annotated[float, Field(gt=0)] = 26
     live: bool = False
+    allowed: Allowed = Allowed()
     workers: Annotated[int, Field(ge=1, le=64)] = 2
