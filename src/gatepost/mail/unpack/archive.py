@@ -10,6 +10,7 @@ Only named formats and filters are switched on: some filters of libarchive would
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import byref, c_char_p, c_longlong, c_size_t, c_void_p, cast, string_at
@@ -21,6 +22,7 @@ from gatepost.mail.model import Kind
 from gatepost.mail.unpack.opened import Member, Opened, Reader, UnpackError
 from gatepost.mail.unpack.streams import inner_name
 
+logging.getLogger("libarchive").setLevel(logging.CRITICAL)  # its warnings are a sender's words; what matters becomes a finding
 _LARGEST_PIECE = 1 << 20
 _ENCRYPTED_TEXTS = ("passphrase", "encrypt", "password", "Crypto")
 _UNSUPPORTED_TEXTS = ("unsupported", "not supported", "solid", "multivolume")
@@ -78,7 +80,7 @@ def _members(opened: Opened, formats: tuple[str, ...], filters: tuple[str, ...])
                 if gathered.error:
                     return
     except libarchive.ArchiveError as error:
-        _complain(opened, "", str(error))
+        _complain(opened, "", str(error.msg))
 
 
 def _next(pointer: int) -> int | None:
@@ -103,7 +105,7 @@ def _blocks(pointer: int) -> Iterator[bytes]:
             for at in range(0, size.value, _LARGEST_PIECE):
                 yield string_at((place.value or 0) + at, min(_LARGEST_PIECE, size.value - at))
     except libarchive.ArchiveError as error:
-        raise UnpackError(str(error)) from None
+        raise UnpackError(str(error.msg)) from None
 
 
 def _complain(opened: Opened, name: str, error: str) -> None:

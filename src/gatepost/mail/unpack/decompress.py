@@ -21,6 +21,8 @@ CHUNK = 1 << 20
 _FEED = 1 << 18
 _LZMA_MEMORY = 100 << 20
 _ZSTD_WINDOW = 1 << 26
+_ZSTD_FEED = 512
+_ZSTD_SKIPPABLE = 0x184D2A50
 
 
 class _Decoder(Protocol):
@@ -117,10 +119,22 @@ def unlzma_raw(data: memoryview, properties: bytes) -> Stream:
 
 
 def unzstd(data: memoryview) -> Iterator[bytes]:
-    """All Zstandard frames (RFC 8878), skippable ones left out."""
-    try:
-        with zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(data, read_across_frames=True) as reader:
-            while chunk := reader.read(CHUNK):
-                yield chunk
-    except zstandard.ZstdError as error:
-        raise UnpackError(f"the Zstandard stream is damaged: {error}") from None
+    """All Zstandard frames in a row (RFC 8878); what is none ends them. A step of input grows to 16 MiB at most."""
+    at = 0
+    while not at or _is_frame(data[at : at + 4]):
+        frame = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+        while not frame.eof:
+            piece = bytes(data[at : at + _ZSTD_FEED])
+            if not piece:
+                raise UnpackError("the Zstandard stream ends early")
+            at += len(piece)
+            try:
+                yield frame.decompress(piece)
+            except zstandard.ZstdError as error:
+                raise UnpackError(f"the Zstandard stream is damaged: {error}") from None
+        at -= len(frame.unused_data)
+
+
+def _is_frame(magic: memoryview) -> bool:
+    number = int.from_bytes(magic, "little")
+    return number == zstandard.MAGIC_NUMBER or number & ~15 == _ZSTD_SKIPPABLE

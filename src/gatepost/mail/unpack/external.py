@@ -96,9 +96,17 @@ def _seven_zip(opened: Opened, kind: str) -> Iterator[Member]:
 
 
 def _listed(opened: Opened, path: str, kind: list[str], descriptor: int) -> Iterator[Member]:
-    listing = _run(opened, ["7z", "l", "-slt", "-ba", "-sccUTF-8", "-p-", *kind, path], descriptors=(descriptor,), output=_LIST_MOST)
-    if listing is None:
-        return
+    """List, then unpack; names may be encrypted too, so the list is tried with every password."""
+    listing = None
+    for password in ("-", *opened.passwords[:_PASSWORDS_MOST]):
+        listing = _run(
+            opened, ["7z", "l", "-slt", "-ba", "-sccUTF-8", f"-p{password}", *kind, path], descriptors=(descriptor,), output=_LIST_MOST
+        )
+        if listing is None:
+            return
+        if not listing.status or not _about_password(listing):
+            break
+    assert listing is not None
     files = _files(listing.stdout)
     if listing.status and not files:
         _refused(opened, listing)
@@ -133,11 +141,20 @@ def _contents(opened: Opened, path: str, kind: list[str], descriptor: int, files
         out = out[file.size :]
 
 
+def _said(result: children.Outcome) -> str:
+    return (result.stderr + result.stdout[-2000:]).decode("utf-8", "replace")
+
+
+def _about_password(result: children.Outcome) -> bool:
+    text = _said(result).lower()
+    return "password" in text or "encrypted" in text
+
+
 def _refused(opened: Opened, result: children.Outcome) -> None:
-    text = (result.stderr + result.stdout[-2000:]).decode("utf-8", "replace")
-    if "password" in text.lower() or "encrypted" in text.lower():
+    if _about_password(result):
         opened.find(Kind.ENCRYPTED, "archive-encrypted", "encrypted, and no password in the mail opens it")
         return
+    text = _said(result)
     reason = next((line for line in text.splitlines() if "ERROR" in line or "Error" in line), "it is damaged or of an unknown form")
     opened.find(Kind.UNCHECKED, "archive-damaged", f"7-Zip could not open all of it: {reason.strip()}")
 
