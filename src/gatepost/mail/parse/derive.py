@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from gatepost.mail.parse import header, legacy, transfer, value, words
-from gatepost.mail.parse.lenient import base64_readings, quoted_readings
+from gatepost.mail.parse.lenient import base64_readings, quoted_readings, shifted
 from gatepost.mail.parse.structure import delimiters
 from gatepost.mail.parse.transfer import Encoding
 
@@ -21,8 +21,8 @@ Fields = header.Content
 BARE_CR = re.compile(rb"\r(?!\n)")
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
-_ANY_END = re.compile(rb"\r*\n|\r")
-_EACH_END = re.compile(rb"\r\n|\r|\n")
+_CRS = 8
+_ENDS_BLANK = bytes.maketrans(b"\r\n", b"  ")
 _CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 127))
 _BLANK_CONTROLS = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 
@@ -45,25 +45,33 @@ def mixed_ends(mail: bytes) -> bool:
     return b"\r" in rest or b"\n" in rest
 
 
-def _usual_end(mail: bytes) -> bytes:
-    """The line end that most lines have, CRLF or LF, so that lines that have it stay as they are."""
-    pairs = mail.count(b"\r\n")
-    return b"\r\n" if 2 * pairs > mail.count(b"\n") else b"\n"
+def _to_usual(lines: bytes, mail: bytes) -> bytes:
+    """Give lines that end in LF the line end that most lines of the mail have, so that those stay as they are."""
+    return lines.replace(b"\n", b"\r\n") if 2 * mail.count(b"\r\n") > mail.count(b"\n") else lines
+
+
+def to_lf(mail: bytes) -> bytes:
+    """Up to eight CRs and their LF, or a lone CR, become LF."""
+    for _ in range(_CRS):
+        if b"\r\n" not in mail:
+            break
+        mail = mail.replace(b"\r\n", b"\n")
+    return mail.replace(b"\r", b"\n")
 
 
 def one_line_end(mail: bytes) -> bytes:
     """Any run of CRs and its LF, or a lone CR, becomes the usual line end."""
-    return _ANY_END.sub(_usual_end(mail), mail)
+    return _to_usual(to_lf(mail), mail)
 
 
 def each_line_end(mail: bytes) -> bytes:
     """CRLF, CR and LF each become the usual line end."""
-    return _EACH_END.sub(_usual_end(mail), mail)
+    return _to_usual(mail.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), mail)
 
 
 def only_crlf(mail: bytes) -> bytes:
     """A CR or LF that is not in a CRLF becomes a blank; a mail without CRLF stays."""
-    return re.sub(rb"\r(?!\n)|(?<!\r)\n", b" ", mail) if b"\r\n" in mail else mail
+    return b"\r\n".join(line.translate(_ENDS_BLANK) for line in mail.split(b"\r\n")) if b"\r\n" in mail else mail
 
 
 def without_nul(mail: bytes) -> bytes:
@@ -90,14 +98,16 @@ def without_leading_blank(mail: bytes) -> bytes:
 
 _PADDED = re.compile(rb"\n[ \t\r\x0b\x0c\x00]*\n")
 _FIELD_LINES = re.compile(rb"(?:(?:[!-9;-~\x80-\xff][^:\r\n\x00]{0,200}:|[ \t]|>?From )[^\n]*\n)*")
-_LATER = re.compile(rb"(?i)\s*(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?content-[a-z-]+[ \t]*:")
+_FIELD_LINE = re.compile(rb"[!-9;-~]+[ \t]*:")
+_LATER = re.compile(rb"(?i)\s*+(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)*?content-[a-z-]+[ \t]*:")
 
 
 def after_blank_lines(entity: bytes) -> Iterator[Place]:
-    """The header begins after the blank lines at the start."""
+    """The header begins after the blank lines at the start, when a field stands there."""
     rest = entity.lstrip()
-    place = header.frame(rest, 0, len(rest))
-    yield Place(rest[: place.end], rest[place.body :])
+    if _FIELD_LINE.match(rest):
+        place = header.frame(rest, 0, len(rest))
+        yield Place(rest[: place.end], rest[place.body :])
 
 
 def padded_blank(entity: bytes) -> Iterator[Place]:
@@ -108,11 +118,13 @@ def padded_blank(entity: bytes) -> Iterator[Place]:
 
 
 def first_no_field(entity: bytes) -> Iterator[Place]:
-    """The header ends at the first line that has no colon and is no continuation; the line before may be data too."""
+    """The header ends at the first line that has no colon and is no continuation, unless it is blank; that line may be data or not."""
     match = _FIELD_LINES.match(entity, 0, header.LONGEST)
-    if match:
-        yield Place(match[0], entity[match.end() :])
-        yield Place(match[0], entity[match.end() :].partition(b"\n")[2])
+    rest = entity[match.end() :] if match else b""
+    first, _, others = rest.partition(b"\n")
+    if match and first.strip():
+        yield Place(match[0], rest)
+        yield Place(match[0], others)
 
 
 def later_fields(entity: bytes) -> Iterator[Place]:
@@ -242,13 +254,20 @@ def exact_all(body: bytes, boundaries: tuple[bytes, ...]) -> Iterator[bytes]:
             yield body[position:]
 
 
-def _between(body: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
+def _pieces(text: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
     position = 0
-    for match in pattern.finditer(body):
-        yield body[position : match.start()].removesuffix(b"\r")
+    for match in pattern.finditer(text):
+        yield text[position : match.start()]
         position = match.end()
-    if position:
-        yield body[position:]
+    yield text[position:]
+
+
+def _between(body: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
+    """What stands between matches of a pattern that starts with the line end before a delimiter line."""
+    text = b"\n" + body
+    if pattern.search(text):
+        for piece in _pieces(text, pattern):
+            yield piece[1:].removesuffix(b"\r")
 
 
 def loose(body: bytes, boundaries: tuple[bytes, ...]) -> Iterator[bytes]:
@@ -256,10 +275,10 @@ def loose(body: bytes, boundaries: tuple[bytes, ...]) -> Iterator[bytes]:
     usable = [re.escape(boundary) for boundary in boundaries if boundary and b"\n" not in boundary]
     for choice in dict.fromkeys((*usable, b"|".join(usable))):
         if choice:
-            yield from _between(body, re.compile(rb"(?:\A|\n)[ \t>]*--(?:" + choice + rb")[^\n]*(?:\n|\Z)"))
+            yield from _between(body, re.compile(rb"\n[ \t>]*--(?:" + choice + rb")[^\n]*"))
 
 
-_GUESSED = re.compile(rb"(?:\A|\n)[ \t]*--[^\n]*(?:\n|\Z)")
+_GUESSED = re.compile(rb"\n[ \t]*--[^\n]*")
 
 
 def guessed(body: bytes, _boundaries: tuple[bytes, ...]) -> Iterator[bytes]:
@@ -288,7 +307,7 @@ def uu_readings(body: bytes) -> Iterator[bytes]:
 
 
 def yenc_readings(body: bytes) -> Iterator[bytes]:
-    """yEnc files in the body."""
+    """YEnc files in the body."""
     return (file.data for file in legacy.yencoded(body))
 
 
@@ -316,7 +335,8 @@ def guessed_readings(body: bytes) -> Iterator[bytes]:
 
 _DASHES = re.compile(rb"\n[ \t]*--[^\n]*")
 _GAP = re.compile(rb"\n[ \t\x0b\x0c\x00]*\n")
-_SHORTEST = 24
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_SHORTEST = 48
 _DENSE = 0.9
 
 
@@ -326,18 +346,22 @@ def _dense(block: bytes) -> bool:
     return letters >= _DENSE * len(block.translate(None, b"\r\n"))
 
 
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+def _block_readings(block: bytes) -> Iterator[bytes]:
+    plain, sound = transfer.decode(Encoding.BASE64, block)
+    yield plain
+    if not sound:
+        yield from shifted(block)
 
 
 def sweep(mail: bytes) -> Iterator[bytes]:
     """Decode every block between blank or delimiter-like lines in the encoding that it looks like, whatever MIME says."""
-    lines = _ANY_END.sub(b"\n", mail) if b"\r" in mail else mail
-    for section in _DASHES.split(lines):
-        for block in _GAP.split(section):
+    lines = to_lf(mail)
+    for section in _pieces(lines, _DASHES):
+        for block in _pieces(section, _GAP):
             if len(block) >= _SHORTEST and _dense(block):
-                yield from base64_readings(block)
+                yield from _block_readings(block)
         if _ESCAPES.search(section):
-            yield from quoted_readings(section)
+            yield next(quoted_readings(section))
     if legacy.hinted(mail):
         yield from (file.data for file in legacy.files(mail))
 

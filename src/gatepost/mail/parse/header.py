@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from gatepost.mail.model import Buffer
 from gatepost.mail.parse import words
 
 KIB = 1024
@@ -22,6 +23,9 @@ _MAILBOX_LINE = re.compile(rb">?From [^\r\n]*\r?\n")
 _CONTENT = re.compile(rb"\ncontent-(type|transfer-encoding|disposition|description)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
 _SOUND = re.compile(rb"(?:[!-9;-~]++:[^\n]*+(?:\n|\Z)(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))*+)*+\r?\n?\Z")
 _FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*\n?")
+_MAIL = re.compile(
+    rb"\s*+(?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n){0,64}?content-(?:type|transfer-encoding|disposition)[^\n:]*:", re.IGNORECASE
+)
 
 
 class Field(NamedTuple):
@@ -125,6 +129,11 @@ def content(block: bytes) -> Content:
     for match in _CONTENT.finditer(anchored.lower()):
         lists[match[1]].append(anchored[match.start(2) : match.end(2)].strip())
     return found
+
+
+def begins_mail(data: Buffer) -> bool:
+    """Say whether a content begins as a mail or a part does: fields from the start, among the first 64 lines one that says how to read on."""
+    return _MAIL.match(data, 0, LONGEST) is not None
 
 
 def sound(block: bytes) -> bool:

@@ -79,38 +79,39 @@ def _starts_line(match: re.Match[bytes]) -> bool:
     return before.rstrip(b" \t>").endswith((b"\n", b"\r"))
 
 
-def _begun(text: bytes) -> Iterator[tuple[bytes, bool, bytes]]:
-    """Each (name, is it the base64 form, lines) that a begin line opens; it lasts to the end line, to the next begin, or to the end."""
-    openings = [match for match in _BEGIN.finditer(text) if _starts_line(match)]
-    for index, opening in enumerate(openings):
-        stop = openings[index + 1].start() if index + 1 < len(openings) else len(text)
-        end = _END.search(text, opening.end(), stop)
-        yield (opening[2] or b"").strip(), bool(opening[1]), text[opening.end() : end.start() if end else stop]
+def _opened(text: bytes, opening: re.Pattern[bytes]) -> Iterator[tuple[re.Match[bytes], int]]:
+    """Each line that opens a file, and where the next one or the text's end stops it."""
+    found = None
+    for match in filter(_starts_line, opening.finditer(text)):
+        if found:
+            yield found, match.start()
+        found = match
+    if found:
+        yield found, len(text)
 
 
-def uuencoded(text: bytes) -> list[File]:
+def uuencoded(text: bytes) -> Iterator[File]:
     """Every uuencoded, xxencoded or begin-base64 file; where the lines fit both alphabets there are two."""
-    files = []
-    for name, base64, rows in _begun(text):
-        if base64:
-            files += [File(name, groups(rows))]
+    for opening, stop in _opened(text, _BEGIN):
+        end = _END.search(text, opening.end(), stop)
+        rows = text[opening.end() : end.start() if end else stop]
+        name = (opening[2] or b"").strip()
+        if opening[1]:
+            yield File(name, groups(rows))
             continue
-        files += [File(name, data) for data in (uu_rows(rows), xx_rows(rows) if _XX_ONLY.fullmatch(rows) else b"") if data]
-    return files
+        yield File(name, uu_rows(rows))
+        if _XX_ONLY.fullmatch(rows):
+            yield File(name, xx_rows(rows))
 
 
-def yencoded(text: bytes) -> list[File]:
-    """Every yEnc file; the parts of a file in several parts are glued (yEnc draft 1.3)."""
-    files = []
-    openings = list(_YBEGIN.finditer(text))
-    for index, opening in enumerate(openings):
-        stop = openings[index + 1].start() if index + 1 < len(openings) else len(text)
+def yencoded(text: bytes) -> Iterator[File]:
+    """Every yEnc file; each part of a file in several parts is one (yEnc draft 1.3)."""
+    for opening, stop in _opened(text, _YBEGIN):
         end = _YEND.search(text, opening.end(), stop)
         body = _YLINE.sub(b"", text[opening.end() : end.start() if end else stop]).translate(None, b"\r\n")
         name = _YNAME.search(opening[0])
         plain = _YESCAPE.sub(lambda match: bytes(((match[1][0] - 64) & 255,)), body)
-        files.append(File(name[1].strip() if name else b"", plain.translate(_UNSHIFT)))
-    return files
+        yield File(name[1].strip() if name else b"", plain.translate(_UNSHIFT))
 
 
 def _expand(data: bytes) -> bytes:
@@ -127,25 +128,24 @@ def _expand(data: bytes) -> bytes:
     return bytes(out + data[position:])
 
 
-def binhexed(text: bytes) -> list[File]:
+def binhexed(text: bytes) -> Iterator[File]:
     """Every BinHex 4.0 file, data fork and resource fork as two files (RFC 1741)."""
-    files = []
     for match in filter(_starts_line, _BINHEX.finditer(text)):
-        letters = match[1].translate(None, _NOT_HEX).translate(_FROM_HEX)
-        data = _expand(solid(letters))
+        data = _expand(solid(match[1].translate(None, _NOT_HEX).translate(_FROM_HEX)))
         length = data[0] if data else 0
         sizes = data[length + 12 : length + 20]
-        if len(sizes) < 8:  # noqa: PLR2004 - two 32-bit sizes
-            continue
         fork, resource = int.from_bytes(sizes[:4], "big"), int.from_bytes(sizes[4:], "big")
         start = length + _HEADER_FORK
-        files.append(File(data[1 : 1 + length], data[start : start + fork]))
-        if resource:
-            files.append(File(data[1 : 1 + length], data[start + fork + 2 : start + fork + 2 + resource]))
-    return files
+        name = data[1 : 1 + length]
+        yield File(name, data[start : start + fork])
+        yield File(name, data[start + fork + 2 : start + fork + 2 + resource])
 
 
-_FINDERS: tuple[tuple[bytes, Callable[[bytes], list[File]]], ...] = ((b"begin", uuencoded), (b"=ybegin", yencoded), (b"BinHex", binhexed))
+_FINDERS: tuple[tuple[bytes, Callable[[bytes], Iterator[File]]], ...] = (
+    (b"begin", uuencoded),
+    (b"=ybegin", yencoded),
+    (b"BinHex", binhexed),
+)
 
 
 def hinted(text: bytes) -> bool:
@@ -153,6 +153,6 @@ def hinted(text: bytes) -> bool:
     return b"begin" in text or b"BinHex" in text
 
 
-def files(text: bytes) -> list[File]:
-    """Every file of every kind that a reader would show beside this text."""
-    return [file for hint, find in _FINDERS if hint in text for file in find(text) if file.data]
+def files(text: bytes) -> Iterator[File]:
+    """Every file of every kind that a reader would show beside this text, as they are found."""
+    return (file for hint, find in _FINDERS if hint in text for file in find(text) if file.data)

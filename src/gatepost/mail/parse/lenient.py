@@ -21,13 +21,14 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _AS_ZERO = bytes.maketrans(_FOREIGN_BUT_PADDING, b"A" * len(_FOREIGN_BUT_PADDING))
 _BLANKS = b" \t\r\n\x0b\x0c\x00"
 _BREAKS = re.compile(rb"\r\n|\n|\r")
-_GROUP = re.compile(rb"[A-Za-z0-9+/]+")
 _STRANGE_LINE = re.compile(rb"(?m)^[^\r\n]*[^A-Za-z0-9+/=\s\x00][^\r\n]*$")
 _SOFT_BREAK = re.compile(rb"=[ \t\x0b\x0c\x00]*(?:\r+\n|\n|\r|\Z)")
-_ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
-_TRAILING = re.compile(rb"[ \t]+(?=\r*\n|\r|\Z)")
+_BAD_SHIFTS = 4
+_BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
 _SHIFTS = 4
+_SHIFTED = 1 << 20
 _LINES = 200_000
+_LONGEST_REPAIR = 1 << 20
 
 
 def solid(data: bytes) -> bytes:
@@ -45,7 +46,7 @@ def join_bits(data: bytes) -> bytes:
 
 def groups(data: bytes) -> bytes:
     """Decode as many streams, each ended by its padding, glued together."""
-    return b"".join(solid(run[0]) for run in _GROUP.finditer(data.translate(None, _FOREIGN_BUT_PADDING)))
+    return b"".join([solid(run) for run in data.translate(None, _FOREIGN_BUT_PADDING).split(b"=") if run])
 
 
 def lines(data: bytes) -> bytes:
@@ -62,11 +63,10 @@ def quads(data: bytes) -> bytes:
 def base64_readings(data: bytes) -> Iterator[bytes]:
     """Every content that a base64 body can be taken for.
 
-    In this order: all letters in one stream; until the first padding; each padded stream; each line; without lines that hold
+    In this order: until the first padding; each padded stream; each line; without lines that hold
     foreign characters; until the first foreign character; with the two URL-safe letters; with foreign characters as zero; as quads;
-    and the stream begun one, two or three letters later (junk of unknown length before it).
+    all letters in one stream, and that stream begun one, two or three letters later (junk of unknown length before it).
     """
-    yield join_bits(data)
     head, padding, _ = data.partition(b"=")
     if padding:
         yield join_bits(head)
@@ -84,24 +84,31 @@ def base64_readings(data: bytes) -> Iterator[bytes]:
         yield solid(bare.translate(_AS_ZERO, b"="))
     if b"-" in bare or b"_" in bare:
         yield join_bits(data.translate(_URL_SAFE))
+    yield from shifted(data)
+
+
+def shifted(data: bytes) -> Iterator[bytes]:
+    """All letters in one stream, and the stream begun one, two or three letters later; of these the first MiB, where a file would begin."""
     letters = data.translate(None, _FOREIGN)
+    yield solid(letters)
     for shift in range(1, _SHIFTS):
-        yield solid(letters[shift:])
+        yield solid(letters[shift:_SHIFTED])
 
 
 def _escape(match: re.Match[bytes]) -> bytes:
-    return bytes((int(match[1], 16),))
+    return bytes((int(match[1], 16),)) if match[1] else b""
 
 
 def quoted_readings(data: bytes) -> Iterator[bytes]:
     """Every content that a quoted-printable body can be taken for (RFC 2045 6.7 rules 3 and 5 and its notes on broken input).
 
-    Blanks after a soft break's equals sign and every kind of line end are taken for a soft break, or not; blanks at a line's end
-    are dropped, or kept; an equals sign that begins no escape stays, or goes.
+    Blanks after a soft break's equals sign and every kind of line end are taken for a soft break, or not; an equals sign that
+    begins no escape stays, goes, or takes the next two characters with it (up to 1 MiB: such a body is damaged text, no file).
     """
-    joined = _SOFT_BREAK.sub(b"", data)
-    yield _ESCAPE.sub(_escape, joined)
-    yield binascii.a2b_qp(_TRAILING.sub(b"", data))
+    joined = data.replace(b"=\r\n", b"")
+    joined = _SOFT_BREAK.sub(b"", joined)
+    yield binascii.a2b_qp(joined)
     yield binascii.a2b_qp(data)
-    yield _ESCAPE.sub(_escape, data)
-    yield re.sub(rb"=(?:([0-9A-Fa-f]{2})|[^\r\n]{0,2})", lambda match: bytes((int(match[1], 16),)) if match[1] else b"", joined)
+    if len(joined) <= _LONGEST_REPAIR and _BAD_ESCAPE.search(joined):
+        yield binascii.a2b_qp(_BAD_ESCAPE.sub(b"", joined))
+        yield re.sub(rb"=(?:([0-9A-Fa-f]{2})|[^\r\n]{0,2})", _escape, joined)

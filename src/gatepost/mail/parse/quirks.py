@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from gatepost.mail.parse import derive
 from gatepost.mail.parse.derive import Fields, Place
@@ -140,7 +140,7 @@ FRAMES: tuple[Quirk[Frames], ...] = (
         "goes on reading fields after a blank line when content fields stand there",
         INBOX,
         derive.later_fields,
-        re.compile(rb"(?i)\n\s*content-").search,
+        re.compile(rb"(?i)\n[ \t\x0b\x0c]*+content-").search,
     ),
     Quirk("no-header", Stage.FRAME, "takes the whole for a body", "own", derive.no_header),
 )
@@ -253,7 +253,7 @@ SPLITS: tuple[Quirk[Split], ...] = (
         "takes every line that starts with two dashes for a delimiter",
         f"{NOXXI}; ripMIME, uudeview",
         derive.guessed,
-        re.compile(rb"(?:^|[\r\n])[ \t]*--").search,
+        re.compile(rb"--").search,
     ),
 )
 
@@ -332,7 +332,7 @@ RULES: tuple[Quirk[Rule], ...] = (
 )
 
 
-def rows() -> list[Quirk[Callable[..., object]]]:
+def rows() -> list[Quirk[Any]]:
     """Every row of the table, in the order of the stages."""
     bodies = [row for group in BODIES.values() for row in group]
     return [*MAIL, *FRAMES, *FIELDS, *VALUES, *SPLITS, *bodies, SWEEP, *RULES]

@@ -41,7 +41,8 @@ def read(raw: Buffer, budget: Budget) -> Reading:
     if not tree.odd and not tree.over and not (b"\0" in buffer or b"\x0b" in buffer or derive.mixed_ends(buffer)):
         return Reading(tuple(tree.parts), (), root, plain=True, headers=headers)
     union = Union(budget, tree.parts, len(buffer))
-    union.walk(buffer)
+    if tree.over.keys() <= {"depth"}:
+        union.walk(buffer)
     findings = (*_unchecked(tree.over | union.over), *_ambiguous(union))
     return Reading((*tree.parts, *union.parts), findings, root, plain=False, headers=headers)
 

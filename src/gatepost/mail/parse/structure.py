@@ -25,7 +25,7 @@ MESSAGES = frozenset({b"message/rfc822", b"message/global", b"message/news"})
 
 _AFTER = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _TELLING = re.compile(rb"(?i)content-|begin |=ybegin|BinHex|^--|[A-Za-z0-9+/]{60}")
-_FIELD_LATER = re.compile(rb"(?i)\s*(?:[!-9;-~]+:[^\n]*\n){0,9}?content-")
+_FIELD_LATER = re.compile(rb"(?i)\s*+(?:[!-9;-~]+:[^\n]*\n){0,9}?content-")
 _HIDDEN_PART = re.compile(rb"\n--[^\s][^\n]*\n(?:[!-9;-~]+:[^\n]*\n){0,9}?content-[a-z-]+[ \t]*:", re.IGNORECASE)
 _SHORT = 70
 
@@ -232,15 +232,29 @@ class Tree:
         self._beside(part, node)
 
     def _beside(self, part: Part, node: _Node) -> None:
-        """Add what a text holds besides itself: files in it, and itself in UTF-8."""
-        if isinstance(part.data, bytes) or self._suspicious:
-            data = bytes(part.data)
-            if legacy.hinted(data) or node.kind.token == b"application/mac-binhex40":
-                for file in (*legacy.files(data), *(legacy.binhexed(data) if b"BinHex" not in data else ())):
-                    self._extra(part, file.data, names.collect((file.name,)), "inline-file")
+        """Add what a leaf holds besides itself: files in a text, the text in UTF-8, the leaves of a mail that came as a file."""
+        decoded = isinstance(part.data, bytes)
+        if decoded or self._suspicious:
+            self._files(part, bytes(part.data))
         if part.declared.startswith("text/"):
             for text in charset.in_utf8(bytes(part.data), part.charset) if _may_hide(part) else ():
                 self._extra(part, text, part.names, "charset")
+        if (decoded or not part.declared.startswith("text/")) and header.begins_mail(part.data):
+            self._attached(part, node)
+
+    def _files(self, part: Part, text: bytes) -> None:
+        found = legacy.files(text) if legacy.hinted(text) else iter(())
+        if part.declared == "application/mac-binhex40" and b"BinHex" not in text:
+            found = legacy.binhexed(text)
+        for file in found:
+            self._extra(part, file.data, names.collect((file.name,)), "inline-file")
+            if self.over:
+                return
+
+    def _attached(self, part: Part, node: _Node) -> None:
+        data = bytes(part.data)
+        if self._spend(node.depth + 1, part.path, len(data)):
+            self._entity(data, 0, len(data), part.path, node.depth + 1, message=True)
 
     def _extra(self, part: Part, data: bytes, called: tuple[str, ...], reading: str) -> None:
         self.odd.add(reading)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 import pybase64
 
 from gatepost.mail.parse import legacy
-from gatepost.mail.parse.lenient import groups, join_bits
+from gatepost.mail.parse.lenient import join_bits
 
 
 class Encoding(StrEnum):
@@ -63,13 +63,12 @@ def named(value: bytes) -> Encoding:
 
 
 def _base64(body: bytes) -> tuple[bytes, bool]:
-    for drop in (b"\r\n", b" \t\r\n"):
+    for letters in (body.replace(b"\r\n", b""), body.translate(None, b" \t\r\n")):
         try:
-            return pybase64.b64decode(body.replace(drop, b"") if drop == b"\r\n" else body.translate(None, drop), validate=True), True
+            return pybase64.b64decode(letters, validate=True), True
         except (binascii.Error, ValueError):
             continue
-    head, padding, rest = body.partition(b"=")
-    return (join_bits(head) if padding and not rest.strip(b"=\r\n \t") else groups(body)), False
+    return join_bits(body.partition(b"=")[0]), False
 
 
 def _quoted(body: bytes) -> tuple[bytes, bool]:
@@ -78,10 +77,11 @@ def _quoted(body: bytes) -> tuple[bytes, bool]:
     return binascii.a2b_qp(body), not _BAD_QUOTED.search(body)
 
 
-def _legacy(decode: Callable[[bytes], list[legacy.File]]) -> Callable[[bytes], tuple[bytes, bool]]:
+def _legacy(decode: Callable[[bytes], Iterator[legacy.File]]) -> Callable[[bytes], tuple[bytes, bool]]:
     def run(body: bytes) -> tuple[bytes, bool]:
-        files = decode(body)
-        return (files[0].data, len(files) == 1) if files else (body, False)
+        found = decode(body)
+        first = next(found, None)
+        return (first.data, next(found, None) is None) if first else (body, False)
 
     return run
 

@@ -2,13 +2,12 @@
 
 What it does: applies each row of `quirks` whose trigger matches at the stage where it belongs, and keeps what is new.
 Not its job: the plain reading (`structure`), deciding that a mail is odd (`reader`).
-Raises: nothing; what the budget or the allowance of work leaves unread makes `exhausted` false.
+Raises: nothing; what the budget or the allowance of work leaves unread is named in `over`.
 Source: draft-chen-email-mime-ambiguity-defense-00, "multi-view extraction and union scanning".
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -17,7 +16,6 @@ from gatepost.mail.model import Buffer, Part
 from gatepost.mail.parse import charset, derive, header, legacy, names, quirks, transfer, value
 from gatepost.mail.parse.quirks import Quirk
 from gatepost.mail.parse.structure import DEEPEST
-from gatepost.mail.parse.transfer import Encoding
 
 # Bytes that may be copied while reading a mail in other ways, as a multiple of its size and a floor.
 _WORK_FACTOR = 64
@@ -26,13 +24,12 @@ _WORK_MOST = 2048 * MIB
 # Contents and entities that may be looked at: a floor, and one more for so many bytes of mail.
 _ITEMS_FLOOR = 20_000
 _ITEM_BYTES = 64
+_LARGE = 64 * KIB
+# Bytes of new content kept: the memory of a worker is small.
+_KEPT = 48 * MIB
 _PLAIN = "any-field"
 _MOST_VALUES = 64
 _LONGEST_VALUE = 128 * KIB
-
-_HEADER_LIKE = re.compile(
-    rb"\s*(?:[!-9;-~]+[ \t]*:[^\n]*\n|[ \t][^\n]*\n){0,64}?content-(?:type|transfer-encoding|disposition)[^\n:]*:", re.IGNORECASE
-)
 
 
 class _Entity(NamedTuple):
@@ -59,9 +56,9 @@ class _Leaf(NamedTuple):
 
 
 class Union:
-    """One walk over all readings. After `walk`: `parts` (new ones only), `noticed` (rules that matched, and where), `exhausted`."""
+    """One walk over all readings. After `walk`: `parts` (new ones only), `noticed` (rules that matched, and where), `over` (limits that ended it)."""
 
-    __slots__ = ("_budget", "_items", "_known", "_left", "_queue", "_visited", "exhausted", "noticed", "over", "parts")
+    __slots__ = ("_budget", "_items", "_kept", "_known", "_left", "_queue", "_visited", "noticed", "over", "parts")
 
     def __init__(self, budget: Budget, known: Iterable[Part], size: int) -> None:
         self._budget = budget
@@ -73,22 +70,23 @@ class Union:
         self.parts: list[Part] = []
         self.noticed: dict[str, tuple[Quirk[quirks.Rule], str]] = {}
         self.over: dict[str, str] = {}
-        self.exhausted = True
+        self._kept = 0
         for part in known:
             self._known.setdefault(_key(part.data), set()).update(part.names)
 
     def walk(self, mail: bytes) -> None:
         """Read `mail` in every way that the budget allows."""
         try:
+            view = b""
             for label, view in _views(mail):
                 self._work(view)
                 self._queue.append(_Entity(view, "", 0, label, firm=True, default=b"text/plain"))
                 self._drain()
-                for data in quirks.SWEEP.derive(view):
+            for swept in (mail,) if view == mail else (mail, view):
+                for data in quirks.SWEEP.derive(swept):
                     self._leaf(_Leaf(data, "", 1, quirks.SWEEP.id))
                 self._drain()
         except BudgetError as error:
-            self.exhausted = False
             self.over.setdefault(error.limit, error.where)
 
     def _work(self, data: bytes) -> None:
@@ -96,7 +94,7 @@ class Union:
         self._items -= 1
         if self._left < 0 or self._items < 0:
             raise BudgetError("readings")
-        if not self._items & 63:
+        if not self._items & 63 or len(data) > _LARGE:
             self._budget.time()
 
     def _drain(self) -> None:
@@ -112,9 +110,10 @@ class Union:
     def _read(self, entity: _Entity) -> None:
         seen = set()
         for label, place in _places(entity):
-            if place in seen:
+            key = _key(place.block), _key(place.body)
+            if key in seen:
                 continue
-            seen.add(place)
+            seen.add(key)
             self._work(place.body)
             fields = _fields(place.block)
             self._body(entity, place.body, fields, label or entity.label)
@@ -136,9 +135,7 @@ class Union:
         for row, content in _contents(body, fields.encodings):
             why = row or label
             children = self._split(entity, content, types, why)
-            if entity.depth < DEEPEST and (
-                any(token.startswith(b"message") for token in tokens) or _HEADER_LIKE.match(content, 0, header.LONGEST)
-            ):
+            if entity.depth < DEEPEST and (any(token.startswith(b"message") for token in tokens) or header.begins_mail(content)):
                 self._queue.append(_Entity(content, entity.path, entity.depth + 1, why, entity.firm, b"text/plain"))
             if not children or content is not body:
                 self._leaf(_Leaf(content, entity.path, entity.depth, why, declared, called, charsets))
@@ -177,10 +174,13 @@ class Union:
             return
         self._budget.part(min(leaf.depth, self._budget.limits.depth), leaf.path)
         self._budget.content(len(data), leaf.path)
+        self._kept += len(data)
+        if self._kept > _KEPT:
+            raise BudgetError("readings", leaf.path)
         known.update(called or ("",))
         first = leaf.charsets[0] if leaf.charsets else ""
         self.parts.append(Part(leaf.path or "1", data, called, leaf.declared, reading=label or _PLAIN, charset=first, depth=leaf.depth))
-        if leaf.depth < DEEPEST and _HEADER_LIKE.match(data, 0, header.LONGEST):
+        if leaf.depth < DEEPEST and header.begins_mail(data):
             self._queue.append(_Entity(data, leaf.path, leaf.depth + 1, label, firm=False, default=b"text/plain"))
 
 
@@ -216,8 +216,8 @@ def _fields(block: bytes) -> derive.Fields:
     merged = derive.Fields([], [], [], [])
     for row in quirks.FIELDS:
         if row.trigger is None or row.trigger(block):
-            for rows, more in zip(merged, row.derive(block), strict=True):
-                rows += [text[:_LONGEST_VALUE] for text in more if text not in rows][:_MOST_VALUES]
+            for known, found in zip(merged, row.derive(block), strict=True):
+                known.extend([text[:_LONGEST_VALUE] for text in found if text not in known][:_MOST_VALUES])
     return merged
 
 
