@@ -16,6 +16,19 @@ from gatepost.mail.engines.spamassassin import parse_score
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.system.children import Outcome
 
+SEEDS = (
+    b"stream: OK\0",
+    b"fd[10]: Test.EICAR FOUND\0",
+    b"stream: Access denied. ERROR\0",
+    b"ClamAV 1.4.6/27822/Sun Nov 22 09:25:01 2026\0",
+    b"SPAMD/1.1 0 EX_OK\r\nContent-length: 9\r\nSpam: True ; 7.5 / 5.0\r\n\r\nRULE_A,B\n",
+    b'HTTP/1.1 200 OK\r\nContent-Length: 48\r\n\r\n{"score": 7.5, "action": "reject", "symbols": {}}',
+    b"ICAP/1.0 204 No Content\r\n\r\n",
+    b"ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, res-body=19\r\n\r\nHTTP/1.1 200 OK\r\n\r\n4\r\nsent\r\n0\r\n\r\n",
+    b"\0/tmp/part-0: Test.EICAR FOUND\n0 threat(s) detected\nInfected files: 0\n",
+    "invoice.pdf\u202e.ＥＸＥ::$DATA".encode(),
+)
+
 
 def target(data: bytes) -> None:
     for judge in (_clamd, _spamd, _rspamd, _icap, _command, _names):

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,9 +41,11 @@ def write_signatures(folder: Path) -> None:
 
 
 @contextmanager
-def running_clamd(settings: str = "") -> Iterator[Clamd]:
-    """Run clamd with further lines of clamd.conf until the block ends."""
-    with tempfile.TemporaryDirectory(prefix="clamd-") as path:
+def running_clamd(settings: str = "", home: Path | None = None) -> Iterator[Clamd]:
+    """Run clamd with further lines of clamd.conf until the block ends; in the folder `home` one can start again where another ended."""
+    if shutil.which("clamd") is None:
+        pytest.skip("needs clamd (Debian package clamav-daemon)")
+    with nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="clamd-") as path:
         folder = Path(path)
         write_signatures(folder / "db")
         (folder / "clamd.conf").write_text(
@@ -77,7 +79,5 @@ def _wait(clamd: Clamd) -> None:
 @pytest.fixture(scope="session")
 def clamd() -> Iterator[Clamd]:
     """One clamd for all tests of a session."""
-    if shutil.which("clamd") is None:
-        pytest.skip("needs clamd (Debian package clamav-daemon)")
     with running_clamd() as running:
         yield running
