@@ -25,8 +25,8 @@ MESSAGES = frozenset({b"message/rfc822", b"message/global", b"message/news"})
 
 _AFTER = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _TELLING = re.compile(rb"(?i)content-|begin |=ybegin|BinHex|^--|[A-Za-z0-9+/]{60}")
-_FIELD_LATER = re.compile(rb"(?i)\s*+(?:[!-9;-~]+:[^\n]*\n){0,9}?content-")
-_HIDDEN_PART = re.compile(rb"\n--[^\s][^\n]*\n(?:[!-9;-~]+:[^\n]*\n){0,9}?content-[a-z-]+[ \t]*:", re.IGNORECASE)
+_FIELD_LATER = re.compile(rb"(?i)\s*+(?:[!-9;-~]+:[^\n]*\n|[ \t][^\n]*\n){0,30}?content-[a-z-]+[ \t]*:")
+_HIDDEN_PART = re.compile(rb"\n[ \t>]*+--[^\s][^\n]*\n(?:[!-9;-~ \t][^\n]*\n){0,30}?content-[a-z-]+[ \t]*:", re.IGNORECASE)
 _SHORT = 70
 
 
@@ -132,7 +132,7 @@ class Tree:
         place = header.frame(buffer, start, end)
         block = buffer[place.start : place.end]
         fields = header.content(block)
-        self._notice(buffer, block, fields, place, end, message=message)
+        self._notice(block, fields, place, end, message=message)
         kind = value.parse(fields.types[0]) if fields.types else value.Value(default, {}, sound=True)
         encoding = transfer.named(fields.encodings[0]) if fields.encodings else Encoding.IDENTITY
         if not kind.sound or b"/" not in kind.token:
@@ -143,10 +143,10 @@ class Tree:
         node = _Node(buffer, place, end, path, leaf_path, depth, kind, encoding, fields)
         return self._open(node)
 
-    def _notice(self, buffer: bytes, block: bytes, fields: header.Content, place: header.Frame, end: int, *, message: bool) -> None:
+    def _notice(self, block: bytes, fields: header.Content, place: header.Frame, end: int, *, message: bool) -> None:
         if place.cut:
             self.over.setdefault("header", "")
-        if not header.sound(block) or (place.start == place.end < end and (message or _FIELD_LATER.match(buffer, place.body, end))):
+        if not header.sound(block) or (message and place.start == place.end < end):
             self.odd.add("header")
         for rows in fields[:3]:
             if len(rows) > 1:
@@ -219,8 +219,9 @@ class Tree:
         path = node.leaf_path
         if node.encoding is Encoding.IDENTITY:
             data: bytes | memoryview = memoryview(node.buffer)[node.place.body : node.end]
-            if _HIDDEN_PART.search(node.buffer, node.place.body - 1 if node.place.body else 0, node.end):
-                self.odd.add("delimiters in a leaf")
+            start = node.place.body
+            if _HIDDEN_PART.search(node.buffer, max(0, start - 1), node.end) or _FIELD_LATER.match(node.buffer, start, node.end):
+                self.odd.add("hidden part")
         else:
             data, sound = transfer.decode(node.encoding, node.buffer[node.place.body : node.end])
             if not sound:
