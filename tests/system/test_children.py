@@ -31,14 +31,12 @@ def test_a_child_that_hangs_is_killed_with_its_children() -> None:
     result = run(["sh", "-c", "sleep 977 & sleep 977"], Bounds(wall=0.5))
     assert "no answer" in result.failure
     time.sleep(0.1)
-    running = [name for name in os.listdir("/proc") if name.isdigit() and _command(name) == b"sleep\0977\0"]
-    assert running == []
+    assert [folder for folder in Path("/proc").iterdir() if folder.name.isdigit() and _command(folder) == b"sleep\x00977\x00"] == []
 
 
-def _command(process: str) -> bytes:
+def _command(process: Path) -> bytes:
     try:
-        with open(f"/proc/{process}/cmdline", "rb") as file:
-            return file.read()
+        return (process / "cmdline").read_bytes()
     except OSError:
         return b""
 

@@ -194,7 +194,7 @@ def _refine(kind: str, data: bytes) -> str:
         return _ole_kind(data)
     if kind == "java-class" and data[4:8] < b"\x00\x00\x00\x1f" and data[4:6] == b"\0\0" and 0 < data[7] < 0x1E:  # noqa: PLR2004 - a fat Mach-O counts its few machines there
         return "macho"
-    if kind in {"arj", "bmp", "pe", "mp3"} or (kind == "cpio" and data[:1] != b"0"):
+    if kind in {"arj", "bmp", "pe", "mp3", "gzip", "bzip2", "compress"} or (kind == "cpio" and data[:1] != b"0"):
         return kind if _plausible(kind, data) else _not_magic(data)
     return kind
 
@@ -203,6 +203,12 @@ def _plausible(kind: str, data: bytes) -> bool:
     """Two bytes of magic prove little."""
     if kind == "pe":
         return not is_text(data[:64]) or len(data) < 64  # noqa: PLR2004 - the DOS header
+    if kind == "gzip":
+        return data[2:3] == b"\x08"
+    if kind == "bzip2":
+        return data[3:4].isdigit()
+    if kind == "compress":
+        return 9 <= data[2] & 0x1F <= 16 if len(data) > 2 else False  # noqa: PLR2004 - the widths of its codes
     if kind == "arj":
         return 0 < int.from_bytes(data[2:4], "little") <= 2600  # noqa: PLR2004 - the format's own limit
     return not is_text(data[:64])

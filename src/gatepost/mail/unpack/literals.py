@@ -20,6 +20,9 @@ _LEAST = 24
 _SHORTEST = 16  # nothing dangerous is so short
 _MOSTLY = 0.9
 _ASCII = bytes(range(128))
+_WEAK = frozenset(
+    {"arj", "bmp", "mp3", "cpio", "pgp-binary", "dos-exe", "compress", "lzma", "flash", "fat", "mbr", "ext"}
+)  # so little magic that noise has it
 _LITERALS_MOST = 2000
 _DATA_LINK = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*?)(;base64)?,([^\"'<>()]{8,})", re.IGNORECASE)
 _LITERAL = re.compile(rb"\"((?:[^\"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|`([^`]*)`")
@@ -163,6 +166,11 @@ def _makes_sense(content: bytes) -> bool:
         return False
     if content[1::2].count(0) > _MOSTLY * len(content[1::2]):
         return True
+    kind = identify(content)
+    if kind == "pe":
+        return b"PE\0\0" in content[:2048] or b"DOS mode" in content[:256]
+    if kind not in {"data", "text"}:
+        return kind not in _WEAK
     head = content[:256]
     ascii_bytes = len(head) - len(head.translate(None, _ASCII))
-    return identify(content) not in {"data", "text"} or (is_text(content[:4096]) and ascii_bytes > _MOSTLY * len(head))
+    return is_text(content[:4096]) and ascii_bytes > _MOSTLY * len(head)

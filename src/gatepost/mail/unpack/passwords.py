@@ -13,11 +13,14 @@ from collections.abc import Iterable, Iterator
 
 MOST = 50
 _TEXT_MOST = 50_000
-_KEYWORD = (
-    r"(?:pass(?:word|wort|code|phrase|wd|w)?|kennwort|losung|pwd|pw|pin|code|key|schl(?:ü|ue)ssel|geheimzahl|zugangs(?:code|daten)|"
-    r"mot de passe|mdp|contrase(?:ñ|n)a|clave|senha|parola(?: d.ordine)?|wachtwoord|has(?:ł|l)o|jelsz(?:ó|o)|heslo|salasana|l(?:ö|o)senord|"
-    r"adgangskode|пароль|密码|密碼|口令|パスワード|비밀번호|암호|şifre|parolă|κωδικός)"
-)
+_KEYWORDS = (
+    "passphrase", "password", "passwort", "passcode", "pass", "kennwort", "losung", "pwd", "pw", "pin", "code", "key", "schl\u00fcssel", "schluessel",
+    "geheimzahl", "zugangsdaten", "mot de passe", "mdp", "contrase\u00f1a", "clave", "senha", "parola", "wachtwoord", "has\u0142o", "jelsz\u00f3",
+    "heslo", "salasana", "l\u00f6senord", "adgangskode", "\u015fifre", "\u043f\u0430\u0440\u043e\u043b\u044c", "\u5bc6\u7801", "\u5bc6\u78bc",
+    "\u53e3\u4ee4", "\u30d1\u30b9\u30ef\u30fc\u30c9", "\ube44\ubc00\ubc88\ud638", "\uc554\ud638", "\u03ba\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2",
+)  # fmt: skip
+_PLACES_MOST = 12
+_SHORT_LETTER = 2000
 _PARTICLES = "[\uc740\ub294\uc774\uac00\u306e\u306f\u304c\u3092\u662f\u4e3a\u7232]"
 _LINK_WORDS = (
     r"(?:\s*(?:is|are|ist|lautet|sind|war|was|est|es|\u00e9|\u00e8|to open|for (?:the )?(?:file|archive|attachment|zip)|"
@@ -25,10 +28,12 @@ _LINK_WORDS = (
     rf"anhang|datei|{_PARTICLES}|[:=\-\u2013\u2014>\u2192*#|\uff1a]))*"
 )
 _QUOTES = "\"'`*\u201e\u201c\u201d\u00ab\u00bb\u201a\u2018\u2019"
-_AFTER_KEYWORD = re.compile(rf"(?<![a-z]){_KEYWORD}(?![a-z]){_LINK_WORDS}\s*[{_QUOTES}<(\[_]*([^\s{_QUOTES}<>\[\]]{{2,64}})", re.IGNORECASE)
-_BEFORE_KEYWORD = re.compile(
-    rf"([^\s{_QUOTES}<>\[\]]{{3,64}})[{_QUOTES}]*\s+(?:is|ist|est|es)\s+(?:the|your|das|dein|ihr|le|la)\s+{_KEYWORD}", re.IGNORECASE
+_AFTER = re.compile(rf"(?![a-z]){_LINK_WORDS}\s*[{_QUOTES}<(\[_]*([^\s{_QUOTES}<>\[\]]{{2,64}})", re.IGNORECASE)
+_BEFORE = re.compile(
+    rf"(?<!\S)[{_QUOTES}]*([^\s{_QUOTES}<>\[\]]{{3,64}})[{_QUOTES}]*\s+(?:is|as|ist|als|est|es)\s+(?:the |your |das |dein |ihr |le |la )?\Z",
+    re.IGNORECASE,
 )
+_BEFORE_MOST = 120
 _QUOTED = re.compile(rf"[{_QUOTES}]([^\s{_QUOTES}]{{3,40}})[{_QUOTES}]")
 _SPACED = re.compile(r"(?<!\S)((?:\S[ \t]){3,40}\S)(?!\S)")
 _NUMBER = re.compile(r"(?<![\w.])(\d{3,10})(?![\w.])")
@@ -42,7 +47,7 @@ _SHORT_TEXT = 60
 
 def candidates(texts: Iterable[str], subject: str = "", names: Iterable[str] = ()) -> tuple[str, ...]:
     """Likely passwords, best first: after a word for "password", quoted, spelt out, in the subject, in file names, numbers, common ones."""
-    plain = [_plain(text) for text in texts]
+    plain = [_plain(text) for text in texts if _is_prose(text)]
     found: dict[str, None] = {}
     for source in (
         _named([subject, *plain]),
@@ -59,6 +64,11 @@ def candidates(texts: Iterable[str], subject: str = "", names: Iterable[str] = (
             if len(found) >= MOST:
                 return tuple(found)[:MOST]
     return tuple(found)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a text has words: no base64 and the like."""
+    return len(text) < _SHORT_LETTER or text.count(" ") + text.count("\n") > len(text) // 40
 
 
 def _plain(text: str) -> str:
@@ -79,10 +89,26 @@ def _forms(candidate: str) -> Iterator[str]:
 
 
 def _named(texts: Iterable[str]) -> Iterator[str]:
+    """What stands behind or before a word for "password"."""
     for text in texts:
-        for pattern in (_AFTER_KEYWORD, _BEFORE_KEYWORD):
-            for match in pattern.finditer(text):
-                yield match[1]
+        lower = text.lower()
+        if len(lower) != len(text):
+            text = lower  # noqa: PLW2901 - a letter that grows in lower case moves all places
+        for keyword in _KEYWORDS:
+            for at in _places(lower, keyword):
+                after = _AFTER.match(text, at + len(keyword))
+                before = _BEFORE.search(text[max(0, at - _BEFORE_MOST) : at])
+                yield from (match[1] for match in (after, before) if match)
+
+
+def _places(lower: str, keyword: str) -> Iterator[int]:
+    """Where a keyword begins a word."""
+    at, found = lower.find(keyword), 0
+    while at >= 0 and found < _PLACES_MOST:
+        if not (keyword.isascii() and at and lower[at - 1].isalpha()):
+            found += 1
+            yield at
+        at = lower.find(keyword, at + len(keyword))
 
 
 def _marked(texts: Iterable[str]) -> Iterator[str]:
