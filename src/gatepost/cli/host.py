@@ -47,14 +47,18 @@ def audit(
     """Packages, sockets, setuid files, units, accounts, jobs, updates, end of life. Exit status 0: nothing found, 1: findings, 2: could not look."""
     try:
         section = _section(site)
-        if role and role not in ROLES:
-            raise ValueError(f'there is no role "{role}"; known are {", ".join(ROLES)}')
-        found = run_audit(Host(root, role or section.role, section.allowed, time.time(), root == Path("/"), _read(tracker)))
+        found = run_audit(Host(root, _known(role) or section.role, section.allowed, time.time(), root == Path("/"), _read(tracker)))
     except (SiteError, OSError, ValueError) as error:
         sys.stderr.write(f"gatepost host: {error}\n")
         raise typer.Exit(BROKEN) from None
     show_findings(f"audit of {root} as {role or section.role or 'server'}", found, as_json=as_json)
     raise typer.Exit(1 if found else 0)
+
+
+def _known(role: str) -> str:
+    if role and role not in ROLES:
+        raise ValueError(f'there is no role "{role}"; known are {", ".join(ROLES)}')
+    return role
 
 
 def _section(site: Path | None) -> Integrity:

@@ -6,14 +6,16 @@ Raises: nothing; an error that the user can mend is one sentence on standard err
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import getpass
 import json
 import os
+import platform
+import smtplib
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,11 +24,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gatepost.cli.audit_table import show_findings
 from gatepost.integrity import accept as accepting
 from gatepost.integrity import baseline as baselines
+from gatepost.integrity import html, notify, sign, text
 from gatepost.integrity import report as reports
-from gatepost.integrity import sign, text
 from gatepost.integrity.accept import AcceptError, Choice
+from gatepost.integrity.aide import import_aide
+from gatepost.integrity.audit.host import Host
+from gatepost.integrity.audit.host import offboard as find_leftovers
 from gatepost.integrity.baseline import Watched
 from gatepost.integrity.chain import ChainError
 from gatepost.integrity.changes import ChangesError
@@ -34,10 +40,13 @@ from gatepost.integrity.check import CheckError, Options
 from gatepost.integrity.check import check as run_check
 from gatepost.integrity.compile import PolicyError
 from gatepost.integrity.entry import path_of, shown
+from gatepost.integrity.imported import as_toml
 from gatepost.integrity.scan import ScanError, Tally
 from gatepost.integrity.sign import KeyFileError, Signer
 from gatepost.integrity.state import State, StateError
 from gatepost.integrity.store import Baseline, BaselineError
+from gatepost.integrity.tripwire import import_tripwire
+from gatepost.integrity.watch import Watch
 from gatepost.site.integrity import Integrity
 from gatepost.site.load import load
 from gatepost.site.problem import SiteError
@@ -108,7 +117,7 @@ def _signer(watched: Watched, key: Path | None) -> Signer:
     return sign.load_key(key, os.environ.get("GATEPOST_PASSPHRASE", "").encode())
 
 
-@contextmanager
+@contextlib.contextmanager
 def _progress(total: int) -> Iterator[Callable[[Tally], None]]:
     """A progress bar on a terminal, silence elsewhere. `total` 0: nobody knows how many objects there are."""
     if not sys.stderr.isatty():
@@ -170,6 +179,7 @@ def check(
     full: Annotated[bool, typer.Option("--full", help="Read all content, whatever the metadata say.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Metadata first, even if a full check is due.")] = False,
     nonce: Annotated[str, typer.Option("--nonce", help="The value for the canary, chosen by another host.")] = "",
+    mail: Annotated[bool, typer.Option("--mail", help="Send the report, all well or not, to the addresses of the site file.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the host with its baseline. Exit status 0: all well, 1: findings, 2: could not check."""
@@ -177,12 +187,14 @@ def check(
     with _progress(_known_entries(watched)) as bar:
         report = run_check(watched, Options(True if full else False if quick else None, nonce), bar)
     _show(report, as_json)
+    if mail:
+        _send(watched, report)
     raise typer.Exit(report.status.exit_status)
 
 
 @app.command()
 @_told
-def accept(  # noqa: PLR0917 - typer reads options from parameters
+def accept(
     items: Annotated[
         list[int] | None, typer.Argument(help="Numbers of findings as `gatepost integrity report --numbers` lists them.")
     ] = None,
@@ -218,6 +230,7 @@ def report(
     site: SiteFile = None,
     root: Root = Path("/"),
     state: StateFolder = None,
+    as_html: Annotated[bool, typer.Option("--html", help="Write a page for the browser.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a report again; exit status as that of its check."""
@@ -226,7 +239,10 @@ def report(
     if path is None:
         raise AcceptError("there is no report yet; run `gatepost integrity check` first")
     found = reports.opened_report(path.read_bytes(), (watched.state.host_key().public,), path.name)[0]
-    _show(found, as_json)
+    if as_html:
+        sys.stdout.write(html.rendered(found))
+    else:
+        _show(found, as_json)
     raise typer.Exit(found.status.exit_status)
 
 
@@ -284,11 +300,98 @@ def make_key(file: Annotated[Path, typer.Argument(help="Where the private key go
     print(f'key {made.public.id}: private {file}, public {file}.pub\nfor the site file:  [integrity]  signer = "{made.public.text}"')
 
 
+@app.command("import")
+@_told
+def import_policy(
+    file: Annotated[Path, typer.Argument(help="twpol.txt of Tripwire or aide.conf of AIDE.")],
+    kind: Annotated[str, typer.Option("--from", help="tripwire or aide; guessed from the text when not given.")] = "",
+    host: Annotated[str, typer.Option("--host", help="The host name for @@ifhost; this host when not given.")] = "",
+    output: Annotated[Path | None, typer.Option("--output", help="Where the rules go; standard output when not given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read somebody else's policy: rules for the site file, remarks on standard error. Exit status 1: some lines were not understood."""
+    source = file.read_text("utf-8", "replace")
+    is_tripwire = kind == "tripwire" or (not kind and "->" in source)
+    found = import_tripwire(source, host or platform.node()) if is_tripwire else import_aide(source)
+    if as_json:
+        remarks = [{"line": r.line, "text": r.text, "error": r.is_error} for r in found.remarks]
+        print(json.dumps({"rules": [rule.model_dump() for rule in found.rules], "remarks": remarks}, indent=1))
+    else:
+        for remark in found.remarks:
+            sys.stderr.write(f"{file}:{remark.line}: {'error' if remark.is_error else 'remark'}: {remark.text}\n")
+        if output:
+            output.write_text(as_toml(found.rules), "utf-8")
+        else:
+            sys.stdout.write(as_toml(found.rules))
+        sys.stderr.write(f"{len(found.rules)} rules, {len(found.errors)} lines not understood\n")
+    raise typer.Exit(1 if found.errors else 0)
+
+
+@app.command()
+@_told
+def offboard(
+    name: Annotated[str, typer.Argument(help="The account name of the person who has left.")],
+    site: SiteFile = None,
+    root: Root = Path("/"),
+    as_json: AsJson = False,
+) -> None:
+    """Find everything that a person has left: accounts, keys, sessions, jobs, sudo, programs. Exit status 1: something is left."""
+    section = watched_host(site, root, None).section
+    found = find_leftovers(Host(root, section.role, section.allowed, time.time(), root == Path("/")), name)
+    show_findings(f"leftovers of {name}", found, as_json=as_json)
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+@_told
+def watch(site: SiteFile = None, root: Root = Path("/"), state: StateFolder = None) -> None:
+    """Watch live and write each change as a line of JSON; a check of its own follows when events were lost. Ends with control-C."""
+    watched = watched_host(site, root, state)
+    policy = Baseline(watched.state.baseline, watched.state.baseline_keys()).manifest.policy
+
+    def emit(kind: str, subject: str, data: Mapping[str, object]) -> None:
+        print(json.dumps({"at": time.time(), "kind": kind, "subject": subject, "data": data}), flush=True)
+
+    def walk() -> None:
+        emit("integrity.report", watched.host, {"status": run_check(watched, Options(full=False), lambda _: None).status.value})
+
+    with contextlib.suppress(KeyboardInterrupt):
+        Watch(root, policy, watched.state.folder, emit, walk).run(lambda: False)
+
+
+@app.command()
+@_told
+def expect(
+    paths: Annotated[list[str], typer.Argument(help="Files that were just written on purpose.")],
+    why: Why = "",
+    who: Who = "",
+    site: SiteFile = None,
+    root: Root = Path("/"),
+    state: StateFolder = None,
+    key: Key = None,
+) -> None:
+    """Announce files as they are now, so that the next check does not report them: for scripts that change a host on purpose."""
+    watched = watched_host(site, root, state)
+    accepting.announce(watched.state, root, paths, who or _caller(), why, _signer(watched, key), time.time())
+    print(f"announced {len(paths)}: {why}")
+
+
 def _known_entries(watched: Watched) -> int:
     try:
         return Baseline(watched.state.baseline, watched.state.baseline_keys()).manifest.entries
     except (BaselineError, KeyFileError, OSError):
         return 0
+
+
+def _send(watched: Watched, found: reports.Report) -> None:
+    """Mail a report. A mail that cannot be sent is told, and the host that waits for it raises the alarm."""
+    section = watched.section
+    digest = (watched.state.read_head() or (0, ""))[1]
+    try:
+        notify.send(notify.mails(found, digest, section.sender, section.mail), section.smarthost)
+    except (OSError, smtplib.SMTPException) as error:
+        sys.stderr.write(f"gatepost integrity: the report could not be mailed by {section.smarthost}: {error}\n")
+        raise typer.Exit(BROKEN) from None
 
 
 def _show(found: reports.Report, as_json: bool) -> None:

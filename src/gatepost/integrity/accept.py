@@ -13,6 +13,7 @@ from gatepost.integrity.changes import kept_changes
 from gatepost.integrity.compare import Change, ChangeKind
 from gatepost.integrity.dpkg import Dpkg
 from gatepost.integrity.entry import below, key_of
+from gatepost.integrity.examine import sha256_of
 from gatepost.integrity.ledger import Act, Record
 from gatepost.integrity.report import Report, opened_report
 from gatepost.integrity.sign import Signer
@@ -55,6 +56,15 @@ def accept(state: State, root: Path, choice: Choice, who: str, why: str, signer:
         items = {c.key: c.new for c in [*(d for d in implied if d.key in holders), *chosen]}
         state.add(Record(0, now, Act.ACCEPT, who, why, items=items), signer)
     return chosen
+
+
+def announce(state: State, root: Path, paths: Iterable[str], who: str, why: str, signer: Signer, now: float) -> None:
+    """Write into the ledger that these files are meant to be as they are now. Raises AcceptError."""
+    if not why.strip():
+        raise AcceptError("say why: the reason stands in the ledger and in the next report")
+    with state.locked():
+        contents = {key_of(path): sha256_of(root, key_of(path)) for path in paths}
+        state.add(Record(0, now, Act.EXPECT, who, why, contents=contents), signer)
 
 
 def chosen_changes(changes: list[Change], choice: Choice, owned: frozenset[bytes] = frozenset()) -> list[Change]:

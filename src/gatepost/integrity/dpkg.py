@@ -47,8 +47,17 @@ class Dpkg:
         found = stanzas(path.read_text("utf-8", "replace")) if path.exists() else iter(())
         return frozenset(fields["Package"] for fields in found if fields.get("Auto-Installed") == "1" and "Package" in fields)
 
+    @cached_property
+    def _needed(self) -> frozenset[str]:
+        """Names that installed packages depend on or recommend."""
+        fields = (self._stanzas[package] for package in self.versions)
+        text = ",".join(f.get(kind, "") for f in fields for kind in ("Depends", "Pre-Depends", "Recommends"))
+        return frozenset(re.findall(r"(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]+)", text))
+
     def was_asked_for(self, name: str) -> bool:
-        """Whether somebody asked for a package: it is no dependency, and no part of every system."""
+        """Whether somebody asked for a package: no other one needs it, and it is no part of every system."""
+        if name in self._needed:
+            return False
         fields = next((f for key, f in self._stanzas.items() if key.partition(":")[0] == name), {})
         return (
             name not in self._automatic and fields.get("Priority", "optional") in ("optional", "extra") and fields.get("Essential") != "yes"

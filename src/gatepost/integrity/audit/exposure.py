@@ -77,13 +77,11 @@ def privileged_files(root: Path, dpkg: Dpkg, mounts: Mounts, allowed: tuple[str,
         shown = "/" + os.path.relpath(path, root)
         if shown in known or shown.removeprefix("/usr") in known or shown in allowed:
             continue
-        owner = "root" if status.st_uid == 0 else f"user {status.st_uid}"
-        what = (
-            f"has the capability {capability}"
-            if capability
-            else f"runs as {owner} whoever starts it (mode {stat.S_IMODE(status.st_mode):04o})"
-        )
-        severity = Severity.CRITICAL if capability or status.st_uid == 0 else Severity.HIGH
+        sets_user = bool(status.st_mode & stat.S_ISUID)
+        who = f"user {status.st_uid}" if sets_user else f"group {status.st_gid}"
+        runs = f"runs as {who} whoever starts it (mode {stat.S_IMODE(status.st_mode):04o})"
+        what = f"has the capability {capability}" if capability else runs
+        severity = Severity.CRITICAL if capability or (sets_user and status.st_uid == 0) else Severity.HIGH
         yield AuditFinding(
             "privileged files", shown, severity, f"{shown} {what}, and belongs to no package", f"rm {shown}, or find out who made it"
         )
