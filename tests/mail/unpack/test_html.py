@@ -48,6 +48,12 @@ def test_a_data_link_comes_out_in_any_charset(charset: str) -> None:
     assert caught(unpack(f'<html><a download=a.zip\r\nhref="data:application/zip;base64,{B64}">x</a></html>'.encode(charset), "a.html"))
 
 
+def test_a_program_full_of_zeros_is_not_taken_for_utf_16() -> None:
+    program = b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0" + bytes(300)
+    found = unpack(b"<script>var d=atob('" + base64.b64encode(program) + b"');</script>", "a.html")
+    assert program in [bytes(part.data) for part in found.parts]
+
+
 def test_a_script_with_a_file_in_base64_gives_it() -> None:
     assert caught(unpack(b"var x='" + base64.b64encode(EICAR) + b"';\r\n", "helper.txt"))
 

@@ -54,7 +54,7 @@ _REWRITES = tuple(
     for unpack in (b"unescape(", b"atob(", b"window.atob(", b"decodeuricomponent(", b"string.fromcharcode(")
 )
 _PIECES = re.compile(rb"[\"'`]\+[\"'`]")
-_UTF16_ZEROS = 0.4
+_MOSTLY = 0.9
 _REFRESH = re.compile(rb"http-equiv\s*=\s*[\"']?refresh[^>]*url\s*=\s*[\"']?\s*data:")
 
 
@@ -105,10 +105,12 @@ def _literals(opened: Opened, text: bytes, *, script: bool) -> Iterator[Member]:
 
 
 def _narrow(text: bytes) -> bytes:
-    """UTF-16 as UTF-8."""
+    """UTF-16, with a mark or by its zeros, as UTF-8."""
     head = text[:400]
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return text.decode("utf-16", "replace").encode("utf-8", "replace")
-    if head.count(0) > _UTF16_ZEROS * len(head):
-        return text.decode("utf-16-le" if head[1:2] == b"\0" else "utf-16-be", "replace").encode("utf-8", "replace")
+    for first, charset in ((0, "utf-16-le"), (1, "utf-16-be")):
+        letters, zeros = head[first::2], head[1 - first :: 2]
+        if zeros and zeros.count(0) > _MOSTLY * len(zeros) and not letters.count(0):
+            return text.decode(charset, "replace").encode("utf-8", "replace")
     return text
