@@ -41,10 +41,11 @@ class Solver:
     """One rule set in one space."""
 
     def __init__(self, ruleset: Ruleset, space: Space) -> None:
-        """Nothing is computed yet."""
+        """Nothing is computed yet. `effects` and `falling` (what no rule of a base chain decides) fill with `passing`."""
         self.ruleset = ruleset
         self.space = space
         self.effects: dict[str, Set] = {}
+        self.falling: dict[tuple[str, str, str], Set] = {}
         self._runs: dict[tuple[str, str, str], list[tuple[Set, Rule]]] = {}
 
     def _compiled(self, chain: Chain) -> list[tuple[Set, Rule]]:
@@ -116,6 +117,7 @@ class Solver:
         families = self.space.of(chain.families)
         seen = image(self.space, piece) & families
         outcome = self.run(chain, seen)
+        self.falling[chain.key] = self.falling.get(chain.key, self.space.none) | outcome.rest
         accepted = outcome.accepted | (outcome.rest if chain.policy is Verdict.ACCEPT else self.space.none) | ~families
         return [Piece(piece.packets & before(self.space, piece.rewrite, accepted), piece.rewrite)]
 
