@@ -80,9 +80,9 @@ class Gateway:
         self.site.write_text(SITE.format(home=self.home, next_hop=self.next_hop, smtp=self.smtp, extra=extra))
 
     def children(self, name: str = "") -> list[int]:
-        """Processes of the gateway whose log line says that they started as `name`."""
+        """Processes of the gateway whose name, as ps(1) shows it, begins with `name`: "keeper", "front", "scan worker"."""
         found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in found]
+        return [int(pid) for pid in found if _name(int(pid)).startswith(name)]
 
     def command(self, *arguments: str, status: int = 0) -> str:
         """Run `gatepost` on this site."""
@@ -113,3 +113,10 @@ class Gateway:
             raise AssertionError(f"the gateway did not end\n{self.log()}") from None
         finally:
             self._log.close()
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except OSError:
+        return ""

@@ -26,6 +26,7 @@ from gatepost.mail.decide.policy import Context, decide
 from gatepost.mail.decide.reply import combine, settle
 from gatepost.mail.model import Answer, Decision, Direction, Disposition, Envelope, HeaderEdit, Reply, Verdict
 from gatepost.mail.receive.spool import Spool
+from gatepost.services.complaints import Complaints
 from gatepost.services.keeper import Keeper, KeeperError
 from gatepost.services.messages import Done, Outcome, Record
 from gatepost.services.scanners import OverloadError, Scanners
@@ -61,6 +62,7 @@ class Gate:
         self._known = known
         self._public_key = public_key
         self._telling: set[asyncio.Task[None]] = set()
+        self._complaints = Complaints()
         self.overloaded = 0
 
     async def recipient(self, envelope: Envelope, recipient: str) -> Reply | None:
@@ -78,6 +80,8 @@ class Gate:
             self.overloaded += 1
             return Answer(OVERLOADED)
         decisions = self._decide(envelope, directions, verdict, spool)
+        if decisions and decisions[0].disposition is Disposition.TEMPFAIL and decisions[0].findings:
+            self._complaints.waits(identifier, decisions[0].findings[0])
         answer = combine(decisions, identifier, self._edits(decisions, spool))
         return await self._record(Record(identifier, at, envelope, verdict, decisions, answer.reply, self._handed_on), answer, spool)
 

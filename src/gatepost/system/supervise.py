@@ -19,6 +19,8 @@ from dataclasses import dataclass
 log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_NAME_LIMIT = 15
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _QUICK = 5.0
 _PAUSE_LIMIT = 10.0
@@ -26,7 +28,7 @@ _PAUSE_LIMIT = 10.0
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """One process to keep alive. `run` is called in the child; its return ends the process with status 0."""
+    """One process to keep alive, seen by ps(1) under its name. `run` is called in the child; its return ends the process with status 0."""
 
     name: str
     run: Callable[[], None]
@@ -135,7 +137,9 @@ def _become(child: Child, parent: int) -> None:
     """The child's whole life; never returns."""
     code = 1
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        libc.prctl(_PR_SET_NAME, child.name.encode()[:_NAME_LIMIT])
         if os.getppid() != parent:
             os._exit(1)
         for number in (signal.SIGHUP, signal.SIGINT):

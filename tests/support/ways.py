@@ -1,0 +1,61 @@
+"""The ways by which mail reaches a gateway: its own SMTP proxy, or an MTA with our milter. Import `start_way` as a fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import Gateway
+from tests.support.judge import Evidence, Judgement, judge
+from tests.support.ports import wait_for
+from tests.support.postfix import Postfix
+from tests.support.sendmail import Sendmail
+from tests.support.sink import Sink
+from tests.support.traffic import Traffic
+
+MILTER = "INPUT_MAIL_FILTER(`gatepost', `S={name}, F=T, T=C:10s;S:30s;R:30s;E:2m')dnl"
+
+PROXY_AND_POSTFIX = ("proxy", "postfix")
+EVERY = (*PROXY_AND_POSTFIX, "sendmail")
+
+
+@dataclass
+class Way:
+    """A gateway, what stands before it, what stands behind it, and the mails that were sent that way."""
+
+    gateway: Gateway
+    mta: Postfix | Sendmail | None
+    sink: Sink
+    traffic: Traffic
+
+    def judge(self, *engines: str) -> Judgement:
+        """Wait until the MTA has nothing left, then judge; `engines` must have looked at each mail besides the embedded ones."""
+        if self.mta is not None:
+            wait_for(lambda: self.mta is not None and not self.mta.queued(), "an empty queue", 60)
+        evidence = Evidence.of(self.gateway.home / "state", ("yara", "banned", *engines))
+        return judge(self.traffic.sent, self.sink.delivered, evidence)
+
+
+StartWay = Callable[[str, Gateway], Way]
+
+
+@pytest.fixture
+def start_way(home: Path, sink: Sink) -> Iterator[StartWay]:
+    """Put one of the ways before a running gateway."""
+    started: list[Postfix | Sendmail] = []
+
+    def start(name: str, gateway: Gateway) -> Way:
+        if name == "proxy":
+            return Way(gateway, None, sink, Traffic(gateway.smtp, forwarded=True))
+        if name == "postfix":
+            started.append(Postfix(home / "postfix", sink.port, milters=gateway.milter).start())
+        else:
+            started.append(Sendmail(home / "sendmail", sink.port, milters=MILTER.format(name=gateway.milter)).start())
+        return Way(gateway, started[-1], sink, Traffic(started[-1].port))
+
+    yield start
+    for one in started:
+        one.stop()
