@@ -91,6 +91,7 @@ class _Zip:
             self.stops.insert(index, stop)
 
     def _entry(self, entry: Entry) -> Iterator[Member]:
+        self._tick()
         if entry.local is None:
             return
         quirk = next((name for name, _ in entry.quirks()), "")
