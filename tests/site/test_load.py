@@ -175,7 +175,7 @@ FAULTS = {
     ),
     "quorum of too many": (
         '[policy]\ncombine = "quorum"\nquorum = 4\n',
-        "site.toml:9: policy.quorum: 4 engines must have looked, but only 3 are required ones\n    9 | quorum = 4\n      = lower it",
+        "site.toml:9: policy.quorum: 4 antivirus engines must agree, but there are 1\n    9 | quorum = 4\n      = lower it",
     ),
     "spam levels crossed": (
         "[policy.spam]\ntag = 20.0\n",

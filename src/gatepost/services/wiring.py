@@ -39,13 +39,13 @@ def scheduler(site: Site) -> Scheduler:
 def _slot(site: Site, name: str, engine: Engine) -> Slot:
     made = registry.make(engine.kind or name, name, engine.options)
     directions = frozenset(Direction(direction) for direction in engine.directions)
-    return Slot(made, _role(site, engine), engine.deadline, directions)
+    return Slot(made, _role(site, name, engine), engine.deadline, directions)
 
 
-def _role(site: Site, engine: Engine) -> Role:
+def _role(site: Site, name: str, engine: Engine) -> Role:
     if engine.role == "advisory":
         return Role.ADVISORY
-    return Role.QUORUM if site.policy.combine == "quorum" else Role.REQUIRED
+    return Role.QUORUM if site.policy.combine == "quorum" and engine.votes(name) else Role.REQUIRED
 
 
 def examination(site: Site) -> Examine:

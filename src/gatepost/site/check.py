@@ -111,8 +111,9 @@ def _engines(site: Site, kinds: frozenset[str]) -> Iterator[Found]:
     for direction in DIRECTIONS:
         if not any(direction in engine.directions for engine in required):
             yield ("engines",), f"no required engine looks at {direction} mail", "enable one, or add the direction to one"
-    if site.policy.combine == "quorum" and site.policy.quorum > len(required):
-        yield ("policy", "quorum"), f"{site.policy.quorum} engines must have looked, but only {len(required)} are required ones", "lower it"
+    voters = sum(engine.enabled and engine.votes(name) for name, engine in site.engines.items())
+    if site.policy.combine == "quorum" and site.policy.quorum > voters:
+        yield ("policy", "quorum"), f"{site.policy.quorum} antivirus engines must agree, but there are {voters}", "lower it"
     for name, engine in site.engines.items():
         yield from _engine(("engines", name), name, engine, kinds)
 

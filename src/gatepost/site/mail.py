@@ -16,6 +16,8 @@ DirectionName = Literal["inbound", "outbound", "internal"]
 DispositionName = Literal["deliver", "deliver-cleaned", "quarantine", "reject", "tempfail"]
 
 DIRECTIONS: tuple[DirectionName, ...] = ("inbound", "outbound", "internal")
+ANTIVIRUS = frozenset({"clamav", "command", "icap", "libclamav", "yara"})
+"""Kinds of engines whose word on viruses can be a vote."""
 EMBEDDED_ENGINES = ("yara", "banned", "hashes")
 
 
@@ -105,6 +107,10 @@ class Engine(Section):
     deadline: Duration = 30.0
     directions: tuple[DirectionName, ...] = DIRECTIONS
 
+    def votes(self, name: str) -> bool:
+        """Whether this engine, whose section is called `name`, is one of a quorum."""
+        return self.role == "required" and (self.kind or name) in ANTIVIRUS
+
     @property
     def options(self) -> dict[str, object]:
         """The keys that belong to the engine."""
@@ -145,7 +151,7 @@ class Policy(Section):
 
     combine: Literal["any", "quorum"] = "any"
     quorum: int = Field(default=1, ge=1)
-    """With combine = "quorum": how many required engines must have looked for a mail to count as checked."""
+    """With combine = "quorum": how many required antivirus engines must call a mail a virus for it to be one."""
     spam: Spam = Spam()
     rules: tuple[Rule, ...] = ()
 

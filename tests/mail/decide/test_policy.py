@@ -171,3 +171,18 @@ def test_a_new_finding_in_a_released_mail_is_still_stopped() -> None:
     assert decide(one(Kind.BANNED), released, Policy()).rule == "released"
     assert decide((*one(Kind.BANNED), *one(Kind.VIRUS)), released, Policy()).disposition is Disposition.REJECT
     assert decide(one(Kind.BANNED, name="other.exe"), released, Policy()).disposition is Disposition.QUARANTINE
+
+
+@pytest.mark.parametrize(
+    ("finding", "end"),
+    [
+        (Finding(Kind.UNCHECKED, "limit-depth", source="unpack"), Disposition.QUARANTINE),
+        (Finding(Kind.UNCHECKED, "limit-parts", source="parse"), Disposition.QUARANTINE),
+        (Finding(Kind.UNCHECKED, "poison", source="gatepost"), Disposition.QUARANTINE),
+        (Finding(Kind.UNCHECKED, "engine-size-limit", source="clamav"), Disposition.QUARANTINE),
+        (Finding(Kind.UNCHECKED, "engine-timeout", source="clamav"), Disposition.TEMPFAIL),
+        (Finding(Kind.UNCHECKED, "scanner-error", source="gatepost"), Disposition.TEMPFAIL),
+    ],
+)
+def test_what_can_never_be_checked_is_held_and_what_may_be_checked_later_comes_again(finding: Finding, end: Disposition) -> None:
+    assert decide((finding,), INBOUND, Policy()).disposition is end

@@ -35,6 +35,11 @@ _STOPPED = {
     Kind.UNCHECKED: Disposition.TEMPFAIL,
 }
 
+LASTING_SOURCES = frozenset({"parse", "unpack"})
+LASTING_NAMES = frozenset({"poison", "engine-size-limit"})
+"""UNCHECKED by these will be so again however often the mail comes: it is too large, too deep, damaged. Asking the sender to come again
+would only end in a bounce after days that nobody here hears of, so it is held where somebody can look at it."""
+
 DEFAULTS: dict[Direction, dict[Kind, Disposition]] = dict.fromkeys(Direction, _STOPPED)
 """What happens where no rule of the site matches. SPAM means points from the hold level on; below it see `Policy.spam`."""
 
@@ -100,6 +105,8 @@ def _by_rule(finding: Finding, context: Context, policy: Policy) -> _Judged:
             return _Judged(Disposition(rule.then), rule.name, rule.tag)
     if level == "tag":
         return _Judged(Disposition.DELIVER, "default.spam.tag", policy.spam.subject)
+    if finding.kind is Kind.UNCHECKED and (finding.source in LASTING_SOURCES or finding.name in LASTING_NAMES):
+        return _Judged(Disposition.QUARANTINE, f"default.uncheckable.{context.direction}")
     return _Judged(DEFAULTS[context.direction][finding.kind], f"default.{finding.kind}.{context.direction}")
 
 
