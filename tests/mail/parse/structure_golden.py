@@ -17,6 +17,7 @@ from gatepost.mail.parse.transfer import Encoding, decode
 from tests.mail.parse.build import reading
 
 Shape = tuple[str, str, tuple["Shape", ...]]
+ENCODED = {Encoding.BASE64, Encoding.QUOTED}
 OPENED = {"message/rfc822", "message/global", "message/news"}
 
 
@@ -59,23 +60,26 @@ def reason(raw: bytes) -> str:
     same = _kinds(mine) == _kinds(other)
     if same and all(left[1] == right[1] or not right[1] for left, right in zip(_flat(mine), _flat(other), strict=True)):
         return ""
-    if re.search(rb"\r(?!\n)", raw):
-        return "bare CR: Python takes it for a line end, the plain reading leaves that to the row line-ends"
     entities = _walk(root)
     encodings = {entity.encoding for entity in entities}
-    if any(entity.children and entity.encoding in {Encoding.BASE64, Encoding.QUOTED} for entity in entities):
-        return "encoded message or multipart: Python does not decode it"
-    if not same and any(kind not in OPENED and kind.startswith("message/") for kind, _, _ in _flat(other)):
-        return "message type that Python takes apart and we keep whole"
-    if not same:
-        return "structure: broken header or type, which Python replaces by text/plain or ends at the first line that is no field"
-    if Encoding.UU in encodings or b"uue" in raw.lower():
-        return "uuencode"
-    if Encoding.BASE64 in encodings:
-        return "base64 that is not sound: other readings cover it"
-    if any(entity.type.startswith("multipart") and not entity.children for entity in entities):
-        return "multipart whose delimiters never occur: we keep its whole body as a leaf, Python drops what looks like a delimiter"
-    return "content: the line end at the end of a part, or a header that Python ends at the first line that is no field"
+    taken_apart = any(kind not in OPENED and kind.startswith("message/") for kind, _, _ in _flat(other))
+    causes = (
+        (re.search(rb"\r(?!\n)", raw), "bare CR: Python takes it for a line end, the plain reading leaves that to the row line-ends"),
+        (
+            any(entity.children and entity.encoding in ENCODED for entity in entities),
+            "encoded message or multipart: Python does not decode it",
+        ),
+        (not same and taken_apart, "message type that Python takes apart and we keep whole"),
+        (not same, "structure: broken header or type, which Python replaces by text/plain or ends at the first line that is no field"),
+        (Encoding.UU in encodings or b"uue" in raw.lower(), "uuencode"),
+        (Encoding.BASE64 in encodings, "base64 that is not sound: other readings cover it"),
+        (
+            any(entity.type.startswith("multipart") and not entity.children for entity in entities),
+            "multipart whose delimiters never occur: we keep its whole body as a leaf, Python drops what looks like a delimiter",
+        ),
+        (True, "content: the line end at the end of a part, or a header that Python ends at the first line that is no field"),
+    )
+    return next(words for holds, words in causes if holds)
 
 
 def differences(corpus: Path) -> list[str]:
