@@ -6,7 +6,6 @@ Raises: `typer.Exit` with status 2, after one sentence with a remedy.
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,11 +13,24 @@ import typer
 
 from gatepost.journal.interface import JournalError
 from gatepost.journal.store import SqliteJournal
+from gatepost.report.story import moment, printable
 from gatepost.services.keeper import KeeperError, ask_once
 from gatepost.services.messages import Done, Health, Request
 from gatepost.site.load import load
 from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
+
+__all__ = [
+    "SITE",
+    "JsonOption",
+    "SiteOption",
+    "ask_keeper",
+    "fail",
+    "journal_of",
+    "moment",
+    "printable",
+    "site_of",
+]
 
 SITE = Path("/etc/gatepost/site.toml")
 
@@ -58,13 +70,3 @@ def ask_keeper(site: Site, request: Request) -> Done | Health:
         fail(str(error))
     except OSError as error:
         fail(f"the gateway does not run ({path}: {error.strerror}); start it with gatepost mail serve")
-
-
-def moment(at: float) -> str:
-    """A time for people, in the machine's zone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
-def printable(text: str) -> str:
-    """A mail's words must not move the terminal's cursor."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -18,12 +18,12 @@ from rich.console import Console
 
 from gatepost.cli.common import fail, printable
 from gatepost.cli.log import table
-from gatepost.cli.message import story
 from gatepost.journal.interface import Query
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act.receipt import FIELD, ReceiptError, verify_receipt
 from gatepost.mail.inspect.samples import EICAR
 from gatepost.mail.model import Envelope
+from gatepost.report.story import plain, story
 from gatepost.services import keys
 from gatepost.services.gateway import StartError
 from gatepost.services.playground import Mailbox, Playground, free_port, tried
@@ -156,7 +156,7 @@ def _show(console: Console, site: Site) -> None:
     console.print(table(rows[::-1]))
     infected = next(row for row in rows if row.verdict == "virus")
     console.print(f"\n[bold]One mail's whole way[/bold] (gatepost message {infected.id})")
-    for line in story([event for _number, event in journal.events(subject=infected.id)]):
+    for line in plain(story(event for _number, event in journal.events(subject=infected.id))):
         console.print(f"  {printable(line)}", markup=False, soft_wrap=True)
     kept = [row for row in rows if row.kept]
     console.print(f"\n[bold]Quarantine[/bold]: {len(kept)} mails are kept, encrypted; the newest is {kept[0].id}")

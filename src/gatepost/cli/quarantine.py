@@ -14,11 +14,11 @@ from rich.console import Console
 
 from gatepost.cli.common import SITE, JsonOption, SiteOption, ask_keeper, fail, journal_of, printable, site_of
 from gatepost.cli.log import table
-from gatepost.cli.message import story
 from gatepost.journal.interface import JournalError, Query
 from gatepost.journal.states import State
 from gatepost.mail.act.contents import ContentError, Contents
 from gatepost.mail.act.quarantine import Quarantine, QuarantineError
+from gatepost.report.story import plain, story
 from gatepost.services import keys
 from gatepost.services.messages import Delete, Release
 from gatepost.site.model import Site
@@ -83,7 +83,7 @@ def show(
     try:
         held = _quarantine(declared)
         console = Console(highlight=False, soft_wrap=True, markup=False)
-        for line in story(list(held.show(identifier).events)):
+        for line in plain(story(held.show(identifier).events)):
             console.print(printable(line))
         if raw is not None:
             raw.write_bytes(held.content(identifier))
