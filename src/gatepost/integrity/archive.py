@@ -1,4 +1,4 @@
-"""Rights of a package's files as its archive has them: the .deb that apt keeps, if it is one that the signed lists of apt name.
+"""Rights and link targets of a package's files as its archive has them: the .deb that apt keeps, if it is one that the signed lists of apt name.
 
 Not its job: contents (dpkg's sums have those).
 Raises: nothing; an archive that is not there, not listed or not readable says None.
@@ -14,32 +14,39 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import zstandard
 
 ARCHIVES: Final = "var/cache/apt/archives"
 LISTS: Final = "var/lib/apt/lists"
 
-Rights = tuple[int, int, int]
+
+class Archived(NamedTuple):
+    """What an archive says of a path; `link` is the target of a symbolic link."""
+
+    mode: int
+    uid: int
+    gid: int
+    link: str
 
 
-def archived_rights(root: Path, package: str, version: str, path: str) -> Rights | None:
-    """Mode, owner and group of `path` in the archive of a package, None when no trusted archive says."""
+def archived(root: Path, package: str, version: str, path: str) -> Archived | None:
+    """What the archive of a package says of `path`, None when no trusted archive is there."""
     name, _, architecture = package.partition(":")
     found = sorted((root / ARCHIVES).glob(f"{name}_{version.replace(':', '%3a')}_{architecture or '*'}.deb"))
-    return _rights(found[0], root).get(path) if found else None
+    return _members_of(found[0], root).get(path) if found else None
 
 
 @functools.lru_cache(maxsize=64)
-def _rights(archive: Path, root: Path) -> dict[str, Rights]:
+def _members_of(archive: Path, root: Path) -> dict[str, Archived]:
     try:
         data = archive.read_bytes()
         if not _listed(root, hashlib.sha256(data).hexdigest()):
             return {}
         member = next(m for m in _members(data) if m[0].startswith("data.tar"))
         with tarfile.open(fileobj=io.BytesIO(_expanded(*member))) as tar:
-            return {_absolute(m.name): (m.mode, m.uid, m.gid) for m in tar}
+            return {_absolute(m.name): Archived(m.mode, m.uid, m.gid, m.linkname if m.issym() else "") for m in tar}
     except (OSError, StopIteration, tarfile.TarError, lzma.LZMAError, zlib.error, zstandard.ZstdError, ValueError):
         return {}
 

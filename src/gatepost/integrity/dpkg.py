@@ -91,7 +91,7 @@ class Dpkg:
 
     def script(self, package: str) -> str:
         """What the maintainer scripts of a package say, all together."""
-        return "\n".join(self._info(package, kind) for kind in ("preinst", "postinst", "config", "triggers"))
+        return "\n".join(self._info(package, kind) for kind in ("preinst", "postinst", "prerm", "postrm", "config", "triggers"))
 
     @cached_property
     def diversions(self) -> dict[str, tuple[str, str]]:

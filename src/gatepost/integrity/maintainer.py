@@ -21,7 +21,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Final, NamedTuple
 
-from gatepost.integrity.archive import archived_rights
+from gatepost.integrity import attributes as at
+from gatepost.integrity.archive import archived
 from gatepost.integrity.compare import Change
 from gatepost.integrity.dpkg import ADMIN, Dpkg
 from gatepost.integrity.entry import Entry
@@ -44,8 +45,13 @@ _CACHES: Final = (
     (r"/etc/(ssl/certs|ca-certificates\.conf|java|fonts/conf\.d)(/|$)", "certificate and font lists rebuilt by triggers"),
     (r"/var/log/(dpkg|alternatives|apt/|fontconfig|bootstrap)", "logs of the package tools"),
     (r"/var/lib/(systemd/deb-systemd-|ucf/|dpkg/(info/format|diversions|statoverride))", "records of the package tools"),
+    (r"/usr/lib/udev/hwdb\.bin$", "hardware database rebuilt by systemd-hwdb"),
+    (r"/usr/share/emacs/.*\.elc$", "Emacs files compiled by packages"),
+    (r"/etc/xml(/|$)", "XML catalogues kept by update-xmlcatalog"),
     (r"/usr/share/(perl5/XML/SAX/ParserDetails|fonts/.*\.uuid)", "caches rebuilt by triggers"),
 )  # fmt: skip
+
+_REWRITTEN: Final = at.MTIME | at.CTIME | at.INODE | at.BLOCKS
 
 _GRANTING: Final = re.compile(r"\b(chmod|chown|chgrp|setcap|install|dpkg-statoverride)\b")
 
@@ -68,6 +74,7 @@ class Maintainer:
         self._handlers = tuple(
             _Handler(re.compile(pattern), explain)
             for pattern, explain in (
+                (r"", self._same_content),
                 (r"^/etc/ld\.so\.cache$", self._linker_cache),
                 (r"^/etc/alternatives/[^/]+$", self._alternative),
                 (rf"^/{ADMIN}/alternatives/[^/]+$", self._offers),
@@ -78,7 +85,11 @@ class Maintainer:
                 (r"", self._through_alternative),
                 (r"", self._ucf),
                 (r"", self._cache),
-                (r"^/etc/", self._link_to_own),
+                (r"^/etc/pam\.d/common-", self._pam),
+                (r"^/etc/shells$", self._shells),
+                (r"", self._link_to_own),
+                (r"", self._temporary_files),
+                (r"", self._copy),
                 (r"", self._script),
             )
         )
@@ -86,7 +97,7 @@ class Maintainer:
     def explain(self, path: str, change: Change) -> Found | None:
         """The package (or a word for several) that made `path` what it is, and what shows it."""
         new = change.new
-        if new is None or not self._in_a_run(new.stat.ctime / 1e9) or new.stat.mode & 0o6000:
+        if new is None or not self._in_a_run(new.stat.ctime / 1e9) or (new.is_file and new.stat.mode & 0o6000):
             return None
         return next(
             (found for handler in self._handlers if handler.pattern.search(path) and (found := handler.explain(path, new, change))), None
@@ -94,10 +105,10 @@ class Maintainer:
 
     def grants(self, path: str, package: str, new: Entry) -> bool:
         """Whether a package itself, or the administrator by dpkg-statoverride, gives a path rights beyond the plain ones."""
-        forms = {path, path.removeprefix("/usr")}
+        forms = _forms(path)
         version, mode = self._dpkg.versions.get(package, ""), stat.S_IMODE(new.stat.mode)
-        archived = {archived_rights(self._root, package, version, form) for form in forms}
-        if (mode, new.stat.uid, new.stat.gid) in archived and not new.xattrs:
+        known = [found[:3] for form in forms if (found := archived(self._root, package, version, form))]
+        if (mode, new.stat.uid, new.stat.gid) in known and not new.xattrs:
             return True
         if any(self._dpkg.overrides.get(form, ("", "", -1))[2] == mode for form in forms):
             return True
@@ -139,7 +150,7 @@ class Maintainer:
     def _through_alternative(self, path: str, new: Entry, _change: Change) -> Found | None:
         """A link such as /usr/bin/editor that leads to /etc/alternatives/editor."""
         target = os.fsdecode(new.link)
-        good = target.startswith("/etc/alternatives/") and self._exists(target) and path in self._alternative_links
+        good = target.startswith("/etc/alternatives/") and self._exists(target) and bool(_forms(path) & self._alternative_links)
         return ("", "alternatives set by update-alternatives to what packages offer") if good else None
 
     @cached_property
@@ -163,8 +174,11 @@ class Maintainer:
 
     def _owner(self, path: str) -> str | None:
         """The moved package that has `path`, with or without /usr before it."""
-        forms = {path, path.removeprefix("/usr"), f"/usr{path}"}
-        return next((p for p in self._packages if forms & set(self._dpkg.files(p))), None)
+        return next((self._owners[form] for form in _forms(path) if form in self._owners), None)
+
+    @cached_property
+    def _owners(self) -> dict[str, str]:
+        return {path: package for package in self._packages for path in self._dpkg.files(package)}
 
     def _run_level(self, path: str, new: Entry, _change: Change) -> Found | None:
         target = os.fsdecode(new.link)
@@ -223,16 +237,75 @@ class Maintainer:
     def _cache(self, path: str, _new: Entry, _change: Change) -> Found | None:
         return next((("", why) for pattern, why in _CACHES if re.match(pattern, path)), None)
 
-    def _link_to_own(self, _path: str, new: Entry, _change: Change) -> Found | None:
-        """A link in /etc to a file of a moved package."""
-        owner = self._owner(os.fsdecode(new.link)) if new.link.startswith(b"/") else None
-        return (owner, "links in /etc to its own files") if owner else None
+    def _same_content(self, _path: str, new: Entry, change: Change) -> Found | None:
+        """A file that was written again as it was."""
+        old = change.old
+        same = old is not None and new.is_file and old.digest == new.digest != b"" and not change.attributes & ~_REWRITTEN
+        return ("", "files written again with the content they had") if same else None
+
+    def _link_to_own(self, path: str, new: Entry, _change: Change) -> Found | None:
+        """A link to a file of a moved package, or a unit that its script masks."""
+        if not new.link:
+            return None
+        target = os.path.normpath(os.path.join(os.path.dirname(path), os.fsdecode(new.link)))  # noqa: PTH118, PTH120 - lexical, below another root
+        owner = self._owner(target)
+        return (owner, "links to its own files") if owner and self._exists(target) else None
+
+    def _pam(self, path: str, _new: Entry, _change: Change) -> Found | None:
+        """What pam-auth-update writes: each module in it is one that a package's profile asks for."""
+        profiles = b"\n".join(p.read_bytes() for p in (self._root / "usr/share/pam-configs").glob("*"))
+        modules = set(re.findall(rb"^[^#\n]*?\b(pam_\w+\.so)", self._read(path), re.MULTILINE))
+        good = modules and all(module in profiles or module in (b"pam_permit.so", b"pam_deny.so") for module in modules)
+        return ("", "PAM modules put together by pam-auth-update from packages' profiles") if good else None
+
+    def _shells(self, path: str, _new: Entry, _change: Change) -> Found | None:
+        lines = self._read(path).decode("utf-8", "replace").splitlines()
+        good = all(line.startswith("#") or self._exists(line) for line in lines if line)
+        return ("", "list of shells kept by update-shells; each is there") if good else None
+
+    def _temporary_files(self, path: str, new: Entry, _change: Change) -> Found | None:
+        """What systemd-tmpfiles makes by the settings that packages bring (tmpfiles.d(5))."""
+        for kind, target in self._tmpfiles.get(path, ()):
+            if (
+                (kind in "dDvqQ" and new.is_directory)
+                or (kind == "L" and os.fsdecode(new.link) == target)
+                or (kind == "f" and not new.stat.size)
+            ):
+                return "", "made by systemd-tmpfiles as packages ask"
+        return None
+
+    @cached_property
+    def _tmpfiles(self) -> dict[str, list[tuple[str, str]]]:
+        found: dict[str, list[tuple[str, str]]] = {}
+        for file in sorted((self._root / "usr/lib/tmpfiles.d").glob("*.conf")):
+            for line in file.read_text("utf-8", "replace").splitlines():
+                fields = line.split(None, 6)
+                if len(fields) > 1 and not line.startswith("#"):
+                    found.setdefault(fields[1], []).append((fields[0][0], fields[6] if len(fields) > 6 else ""))  # noqa: PLR2004 - tmpfiles.d(5)
+        return found
+
+    def _copy(self, path: str, new: Entry, _change: Change) -> Found | None:
+        """A copy of a file that a moved package has elsewhere."""
+        if not new.is_file or not new.stat.size:
+            return None
+        package = self._contents.get(hashlib.md5(self._read(path), usedforsecurity=False).hexdigest())
+        return (package, "copies of its own files") if package else None
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        return {md5: package for package in self._packages for md5 in self._dpkg.sums(package).values()}
 
     def _script(self, path: str, _new: Entry, _change: Change) -> Found | None:
         """A file, or the public half of a key, that the script of a moved package names in full."""
-        named = re.compile(rf"(?<![\w/.-]){re.escape(path.removesuffix('.pub'))}(?![\w/-])")
+        forms = "|".join(re.escape(form) for form in sorted(_forms(path.removesuffix(".pub"))))
+        named = re.compile(rf"(?<![\w/.-])({forms})(?![\w/-])")
         package = next((p for p in self._packages if named.search(self._dpkg.script(p))), None)
         return (package, "named in its maintainer script") if package else None
+
+
+def _forms(path: str) -> set[str]:
+    """A path with and without /usr before it."""
+    return {path, path.removeprefix("/usr")}
 
 
 def same_code(marshalled: bytes, code: CodeType) -> bool:

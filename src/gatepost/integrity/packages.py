@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from gatepost.integrity import attributes as at
+from gatepost.integrity.archive import archived
 from gatepost.integrity.compare import Change, ChangeKind
 from gatepost.integrity.dpkg import ADMIN, Dpkg, merged, path_mark
 from gatepost.integrity.entry import Entry, path_of
@@ -86,7 +87,7 @@ class Packages:
         if stat.S_ISDIR(new.stat.mode):
             return True
         if stat.S_ISLNK(new.stat.mode):
-            return self._target_exists(path, new)
+            return self._target_fits(package, path, new)
         wanted = {
             self._sums[package].get(path),
             self._conffiles[package].get(path),
@@ -94,8 +95,12 @@ class Packages:
         } - {None}
         return self._md5(new) in wanted
 
-    def _target_exists(self, path: str, new: Entry) -> bool:
-        """A link of a package: md5sums say nothing of its target, so it must at least lead into the tree."""
+    def _target_fits(self, package: str, path: str, new: Entry) -> bool:
+        """A link of a package: its target is the archive's; without an archive it must at least lead to something, as md5sums do not say."""
+        version = self._dpkg.versions[package]
+        known = [found.link for form in (path, path.removeprefix("/usr")) if (found := archived(self._root, package, version, form))]
+        if known:
+            return os.fsdecode(new.link) in known
         target = os.path.normpath(os.path.join(os.path.dirname(path), os.fsdecode(new.link)))  # noqa: PTH118, PTH120 - lexical, below another root
         return os.path.lexists(f"{self._root}{target}") or target.startswith(("/proc/", "/dev/", "/run/"))
 
@@ -104,7 +109,8 @@ class Packages:
         assert new is not None
         if change.kind is ChangeKind.CHANGED and not change.attributes & RIGHTS:
             return True
-        plain = new.stat.uid == 0 and new.stat.gid == 0 and not new.stat.mode & 0o6002 and not new.xattrs
+        writable = 0o002 if new.stat.gid == 0 else 0o022
+        plain = new.stat.uid == 0 and not new.stat.mode & (0o6000 | writable) and not new.xattrs
         plain = plain or stat.S_ISLNK(new.stat.mode)
         return plain or self._maintainer.grants(path, package, new)
 
