@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.support.eicar import MARKER
+from tests.support.eicar import EICAR, MARKER
 from tests.support.judge import NO_ANSWER, Sent
 from tests.support.mails import mail
 from tests.support.mails import send as send_once
@@ -21,8 +21,8 @@ DIRECTIONS = {
     "inbound": ("carol@partner.example", "bob@widget.example", STRANGER),
     "outbound": ("bob@widget.example", "carol@partner.example", WORKSTATION),
 }
-CLEAN, MARKED, BANNED = "clean", "marked", "banned"
-KINDS = (CLEAN, MARKED, CLEAN, BANNED)
+CLEAN, MARKED, INFECTED, BANNED = "clean", "marked", "infected", "banned"
+TEXTS = {MARKED: MARKER.decode(), INFECTED: EICAR.decode()}
 DATE = b"Date: Mon, 23 Nov 2026 08:00:00 +0000\r\n"
 """An MTA adds one where there is none, and then what is scanned is not what was sent."""
 
@@ -36,26 +36,26 @@ class Traffic:
     port: int
     forwarded: bool = False
     senders: int = 4
+    kinds: tuple[str, ...] = (CLEAN, INFECTED, CLEAN, BANNED)
     sent: list[Sent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._ways: dict[int, str] = {}
 
     def write(self, kind: str, direction: str = "inbound") -> Sent:
-        """A new mail in the ledger, not sent yet. MARKED is harmful for ClamAV only, BANNED is kept by the default policy."""
+        """A new mail in the ledger, not sent yet. Every engine knows INFECTED, ClamAV alone MARKED; BANNED is kept by the default policy."""
         number = next(_numbers)
         name = f"{kind}-{direction}-{number}"
-        text = MARKER.decode() if kind == MARKED else "Hello"
         file = ("setup.exe", b"MZ" + bytes(300)) if kind == BANNED else ("notes.txt", b"nothing\n" * 50)
-        content = DATE + mail(name, text=f"{text} {number}\n", file=file)
-        one = Sent(name, DIRECTIONS[direction][1], content, harmful=kind == MARKED)
+        content = DATE + mail(name, text=f"{TEXTS.get(kind, 'Hello')} {number}\n", file=file)
+        one = Sent(name, DIRECTIONS[direction][1], content, harmful=kind in TEXTS)
         self._ways[id(one)] = direction
         self.sent.append(one)
         return one
 
     def mixed(self, count: int) -> list[Sent]:
         """Mails of every kind, both ways."""
-        pairs = itertools.cycle(itertools.product(KINDS, DIRECTIONS))
+        pairs = itertools.cycle(itertools.product(self.kinds, DIRECTIONS))
         return [self.write(*pair) for pair in itertools.islice(pairs, count)]
 
     def attempt(self, one: Sent) -> int:
@@ -88,7 +88,7 @@ class Traffic:
     def flowing(self) -> Iterator[None]:
         """Keep new mails coming until the block ends."""
         stop = threading.Event()
-        pairs = itertools.cycle(itertools.product(KINDS, DIRECTIONS))
+        pairs = itertools.cycle(itertools.product(self.kinds, DIRECTIONS))
         lock = threading.Lock()
 
         def run() -> None:

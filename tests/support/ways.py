@@ -14,7 +14,7 @@ from tests.support.ports import wait_for
 from tests.support.postfix import Postfix
 from tests.support.sendmail import Sendmail
 from tests.support.sink import Sink
-from tests.support.traffic import Traffic
+from tests.support.traffic import BANNED, CLEAN, INFECTED, MARKED, Traffic
 
 MILTER = "INPUT_MAIL_FILTER(`gatepost', `S={name}, F=T, T=C:10s;S:30s;R:30s;E:2m')dnl"
 
@@ -48,13 +48,14 @@ def start_way(home: Path, sink: Sink) -> Iterator[StartWay]:
     started: list[Postfix | Sendmail] = []
 
     def start(name: str, gateway: Gateway) -> Way:
+        kinds = (CLEAN, MARKED if "clamav" in gateway.extra else INFECTED, CLEAN, BANNED)
         if name == "proxy":
-            return Way(gateway, None, sink, Traffic(gateway.smtp, forwarded=True))
+            return Way(gateway, None, sink, Traffic(gateway.smtp, forwarded=True, kinds=kinds))
         if name == "postfix":
             started.append(Postfix(home / "postfix", sink.port, milters=gateway.milter).start())
         else:
             started.append(Sendmail(home / "sendmail", sink.port, milters=MILTER.format(name=gateway.milter)).start())
-        return Way(gateway, started[-1], sink, Traffic(started[-1].port))
+        return Way(gateway, started[-1], sink, Traffic(started[-1].port, kinds=kinds))
 
     yield start
     for one in started:
