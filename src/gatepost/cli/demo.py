@@ -35,6 +35,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 STRANGER, WORKSTATION = "203.0.113.7", "192.168.3.100"
 """Addresses from which the mails seem to come: the Internet, and the internal network of Company Widget."""
 
+WIDTH = 120
+"""Columns that the tables take at least: a narrower terminal folds them."""
+
 WIDGET = {
     "site": {"name": "Company Widget"},
     "zones": {"internet": {"interfaces": ["eth0"], "external": True}, "internal": {"interfaces": ["eth2"], "prefixes": ["192.168.3.0/24"]}},
@@ -70,7 +73,8 @@ def demo() -> None:
 
         gatepost demo
     """
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
     logs.to_nowhere()
     with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as folder:
         delivered, stopped, unscanned = _play(console, Path(folder))
@@ -145,7 +149,7 @@ def _send(console: Console, port: int, sent: Sent) -> bool:
     stopped = code >= 400 or "kept" in text  # noqa: PLR2004 RFC 5321 4.2.1
     mark = "[red]stopped  [/red]" if stopped else "[green]delivered[/green]"
     console.print(f"  {mark}  {sent.what}")
-    console.print(f"             {code} {printable(text)}", style="dim", markup=False)
+    console.print(f"             {code} {printable(text)}", style="dim", markup=False, soft_wrap=True)
     return stopped
 
 
