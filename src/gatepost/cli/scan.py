@@ -22,6 +22,7 @@ from gatepost.mail.inspect.engine import EngineError
 from gatepost.mail.model import Decision, Direction, Disposition, Finding, Kind, Verdict
 from gatepost.services.batch import scan_all
 from gatepost.site.load import load
+from gatepost.site.mail import Engine
 from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
 from gatepost.system import logs
@@ -178,8 +179,8 @@ def _site(path: Path | None, engines: list[str]) -> Site:
     added = {}
     for text in engines:
         name, _, socket = text.partition("=")
-        added[name] = {"socket": socket} if socket else {}
-    return Site.model_validate(chosen.model_dump() | {"engines": {name: one.model_dump() for name, one in chosen.engines.items()} | added})
+        added[name] = Engine.model_validate({"socket": socket} if socket else {})
+    return chosen.model_copy(update={"engines": chosen.engines | added})
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -23,6 +23,7 @@ from gatepost.mail.receive.smtp_server import ServerLimits, SmtpServer
 from gatepost.mail.receive.spool import Spool
 from gatepost.services.gateway import Gateway, StartError
 from gatepost.site.base import parse_endpoint
+from gatepost.site.mail import Engine, Recipients
 from gatepost.site.model import Site
 
 START, PAUSE = 30.0, 0.05
@@ -113,18 +114,28 @@ def free_port() -> int:
 
 def tried(site: Site, folder: Path, next_hop: int, smtp: int) -> tuple[Site, list[str]]:
     """The site as it runs here, and what differs from what it declares, a sentence each."""
-    values = site.model_dump()
-    values["site"] |= {"state": str(folder / "state"), "run": str(folder / "run")}
-    values["mail"] |= {"next_hop": f"127.0.0.1:{next_hop}", "outbound": None, "routes": {}}
-    values["mail"]["recipients"] |= {"verify": "none"}
-    values["mail"]["smtp"] |= {"listen": f"127.0.0.1:{smtp}", "next_hop": None}
-    values["mail"]["milter"] |= {"listen": f"unix:{folder / 'milter.sock'}"}
+    mail = site.mail.model_copy(
+        update={
+            "next_hop": f"127.0.0.1:{next_hop}",
+            "outbound": None,
+            "routes": {},
+            "recipients": Recipients(verify="none"),
+            "smtp": site.mail.smtp.model_copy(update={"listen": f"127.0.0.1:{smtp}", "next_hop": None}),
+            "milter": site.mail.milter.model_copy(update={"listen": f"unix:{folder / 'milter.sock'}", "group": ""}),
+        }
+    )
+    about = site.site.model_copy(update={"state": str(folder / "state"), "run": str(folder / "run")})
+    engines = {name: engine.model_copy(update={"enabled": engine.enabled and _is_here(engine)}) for name, engine in site.engines.items()}
     notes = [f"mail is delivered to a mailbox here instead of {site.mail.next_hop}"]
-    engines = {}
-    for name, engine in site.engines.items():
-        engines[name] = engine.model_dump()
-        path = str(engine.options.get("socket", ""))
-        if path.startswith("unix:") and not Path(path.removeprefix("unix:")).exists():
-            engines[name]["enabled"] = False
-            notes.append(f"engine {name} is left out: {path.removeprefix('unix:')} is not here")
-    return Site.model_validate(values | {"engines": engines}), notes
+    notes += [
+        f"engine {name} is left out: {engine.options['socket']} is not here"
+        for name, engine in site.engines.items()
+        if not _is_here(engine)
+    ]
+    return site.model_copy(update={"site": about, "mail": mail, "engines": engines}), notes
+
+
+def _is_here(engine: Engine) -> bool:
+    """Whether the daemon that an engine asks by a Unix socket has made it."""
+    path = str(engine.options.get("socket", ""))
+    return not path.startswith("unix:") or Path(path.removeprefix("unix:")).exists()
