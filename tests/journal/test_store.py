@@ -378,3 +378,12 @@ def test_an_event_may_carry_any_text(journal) -> None:
     event = replace(judged(1), data=judged(1).data | {"subject": "\u2400 ' \" \\ ü \U0001f600 <b>"})
     journal.append([event], sync=False)
     assert journal.search(Query())[0].subject == event.data["subject"]
+
+
+def test_rows_are_counted_by_verdict_and_no_further_than_asked(journal) -> None:
+    journal.append([judged(number) for number in range(5)], sync=False)
+    journal.append([judged(9, "rejected", findings=[finding()])], sync=False)
+
+    assert journal.count(Query(), "verdict") == {"clean": 5, "virus": 1}
+    assert sum(journal.count(Query(), "verdict", 3).values()) == 3
+    assert journal.count(Query(verdict="virus"), "state", 3) == {"rejected": 1}

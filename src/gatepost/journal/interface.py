@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from gatepost.journal.event import Event
 from gatepost.journal.states import State
 
+Column = Literal["state", "verdict", "direction"]
 Reason = Literal["locked", "corrupt", "gone", "newer", "refused", "failed"]
 
 
@@ -97,8 +98,8 @@ class Journal(Protocol):
         """Rows that match, newest first."""
         ...
 
-    def count(self, query: Query) -> Mapping[str, int]:
-        """How many rows match, by state."""
+    def count(self, query: Query, by: Column = "state", most: int = 0) -> Mapping[str, int]:
+        """How many rows match, by state, verdict or direction. With `most` above 0 counting ends there, whichever rows come first."""
         ...
 
     def facts(self, since: float, until: float) -> Iterator[tuple[float, Mapping[str, Any]]]:

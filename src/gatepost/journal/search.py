@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatepost.journal.interface import Query, Row
+from gatepost.journal.interface import Column, Query, Row
 from gatepost.journal.states import State
 
 Sql = tuple[str, list[Any]]
@@ -43,12 +43,15 @@ def search_sql(query: Query) -> Sql:
     return f"SELECT {_COLUMNS} {source} WHERE {conditions} ORDER BY {_ORDERS[source]} LIMIT ?", [*values, query.limit]
 
 
-def count_sql(query: Query) -> Sql:
-    """How many rows there are, by state."""
+def count_sql(query: Query, by: Column = "state", most: int = 0) -> Sql:
+    """How many rows there are, by a column; no more than `most` when that is not 0."""
     source, conditions, values = _where(query)
-    if not values and not query.kept:
+    if most:
+        rows = f"SELECT {by} {source} WHERE {conditions} LIMIT ?"
+        return f"SELECT {by}, count(*) FROM ({rows}) GROUP BY {by}", [*values, most]  # noqa: S608 - as above
+    if by == "state" and not values and not query.kept:
         return "SELECT state, count(*) FROM recipients GROUP BY state", []
-    return f"SELECT state, count(*) {source} WHERE {conditions} GROUP BY state", values
+    return f"SELECT {by}, count(*) {source} WHERE {conditions} GROUP BY {by}", values
 
 
 def _where(query: Query) -> tuple[str, str, list[Any]]:

@@ -21,7 +21,7 @@ import msgspec
 
 from gatepost.journal import chain, project, search
 from gatepost.journal.event import Event
-from gatepost.journal.interface import Integrity, JournalError, Query, Reason, Row
+from gatepost.journal.interface import Column, Integrity, JournalError, Query, Reason, Row
 from gatepost.journal.schema import migrate
 from gatepost.journal.states import StateError
 from gatepost.system.files import make_directory, write_atomic
@@ -210,10 +210,10 @@ class SqliteJournal:
         with _named(self._path):
             return [search.row(found) for found in self._reader().execute(*search.search_sql(query))]
 
-    def count(self, query: Query) -> Mapping[str, int]:
-        """How many rows match, by state."""
+    def count(self, query: Query, by: Column = "state", most: int = 0) -> Mapping[str, int]:
+        """How many rows match, by state, verdict or direction. With `most` above 0 counting ends there."""
         with _named(self._path):
-            return dict(self._reader().execute(*search.count_sql(query)).fetchall())
+            return dict(self._reader().execute(*search.count_sql(query, by, most)).fetchall())
 
     def facts(self, since: float, until: float) -> Iterator[tuple[float, Mapping[str, Any]]]:
         """Time and data of each judged mail, for the tally."""
