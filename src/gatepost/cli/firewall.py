@@ -16,11 +16,17 @@ from typing import Annotated, Any, ParamSpec
 import typer
 
 from gatepost.firewall import nft, telling
+from gatepost.firewall.ask import QuestionError, answer_data, answer_text, ask
+from gatepost.firewall.compare import changes_data, changes_text, compare
 from gatepost.firewall.compile import compile_policy, reload_text
+from gatepost.firewall.declare import Policy
 from gatepost.firewall.declared import read_policy
+from gatepost.firewall.document import drawing, policy_rows, policy_text
+from gatepost.firewall.explain import account_data, account_text, explain
 from gatepost.firewall.nft_reader import ReadError
 from gatepost.firewall.prove import prove
-from gatepost.firewall.reading import read_ruleset
+from gatepost.firewall.reading import kind_of, read_ruleset
+from gatepost.firewall.ruleset import Ruleset
 from gatepost.site.problem import SiteError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
@@ -40,7 +46,7 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (SiteError, nft.NftError, ReadError, OSError) as error:
+        except (SiteError, nft.NftError, ReadError, QuestionError, OSError) as error:
             sys.stderr.write(f"gatepost firewall: {error}\n")
             raise typer.Exit(UNUSABLE) from None
 
@@ -50,6 +56,19 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
 def out(text: str, data: Any, *, as_json: bool) -> None:
     """Print a text, or its data as JSON."""
     sys.stdout.write((json.dumps(data, indent=2) if as_json else text.rstrip()) + "\n")
+
+
+def loaded(policy: Policy, listing: Path | None, *, live: bool) -> Ruleset:
+    """The rule set to judge: a file's, this host's, or the policy's own as a kernel takes it."""
+    if listing:
+        return read_ruleset(readable(listing))
+    return read_ruleset(nft.listing() if live else nft.rehearse(reload_text(compile_policy(policy), ())))
+
+
+def readable(path: Path) -> str:
+    """The text of a rule set; text for `nft -f` is loaded into a network of its own and listed, because only nft can read it."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return nft.rehearse(text) if kind_of(text) == "nft" else text
 
 
 @app.command("compile")
@@ -76,10 +95,75 @@ def prove_command(
     Exit status: 0 proved, 1 different (with a packet), 2 refused (with what was not understood).
     """
     policy = read_policy(site)
-    if listing:
-        ruleset = read_ruleset(listing.read_text(encoding="utf-8"))
-    else:
-        ruleset = read_ruleset(nft.listing() if live else nft.rehearse(reload_text(compile_policy(policy), ())))
-    proof = prove(policy, ruleset)
+    proof = prove(policy, loaded(policy, listing, live=live))
     out(telling.proof_text(proof), telling.proof_data(proof), as_json=as_json)
     raise typer.Exit(int(proof.outcome))
+
+
+@app.command("ask")
+@told
+def ask_command(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A zone, a host, an address, or firewall.")],
+    destination: Annotated[str, typer.Argument(metavar="TO", help="A zone, a host, an address, or firewall.")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="A service by name, or tcp/445.")],
+    site: SiteFile = HERE,
+    live: Annotated[bool, typer.Option(help="Ask the rules this host has loaded.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether one may reach the other, by which rule, for what reason.
+
+    Exit status: 0 yes, 1 no or only partly.
+
+    Example: gatepost firewall ask internet mailserver tcp/445
+    """
+    policy = read_policy(site)
+    answer = ask(policy, loaded(policy, None, live=live), source, destination, service)
+    out(answer_text(answer), answer_data(answer), as_json=as_json)
+    raise typer.Exit(answer.verdict != "yes")
+
+
+@app.command("explain")
+@told
+def explain_command(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="An nft listing, iptables-save file or iptables script.")] = None,
+    site: Annotated[Path | None, typer.Option(metavar="FILE", help="Call interfaces and hosts by the names in this site file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in sentences what a rule set lets in and out, and what is wrong with it; without FILE, this host's own."""
+    text = readable(file) if file else nft.listing()
+    account = explain(text, read_policy(site) if site else None)
+    out(account_text(account), account_data(account), as_json=as_json)
+
+
+@app.command("diff")
+@told
+def diff_command(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A rule set in any form, or a site file (.toml).")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="A rule set in any form, or a site file (.toml).")],
+    as_json: AsJson = False,
+) -> None:
+    """Say which packets change their verdict between two rule sets. Exit status: 0 none, 1 some."""
+    policies = [read_policy(path) if path.suffix == ".toml" else None for path in (old, new)]
+    rulesets = [
+        loaded(policy, None, live=False) if policy else read_ruleset(readable(path))
+        for policy, path in zip(policies, (old, new), strict=True)
+    ]
+    changes = compare(rulesets[0], rulesets[1], policies[1] or policies[0])
+    out(changes_text(changes), changes_data(changes), as_json=as_json)
+    raise typer.Exit(bool(changes))
+
+
+@app.command("policy")
+@told
+def policy_command(
+    site: SiteFile = HERE,
+    svg: Annotated[
+        Path | None, typer.Option("--drawing", metavar="FILE", help="Write the drawing of the network to this SVG file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the definitive list of what may pass, why, and who answers for it."""
+    policy = read_policy(site)
+    if svg:
+        svg.write_text(drawing(policy), encoding="utf-8")
+    out(policy_text(policy), policy_rows(policy), as_json=as_json)

@@ -61,7 +61,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """One declared permission, resolved to one pair of ends. `public` holds the addresses under which it is offered by translation."""
+    """One declared permission, resolved to one pair of ends. `public` holds the addresses under which it is offered by translation.
+
+    `offered` is true for every part of a published service, translated or not.
+    """
 
     id: str
     reason: str
@@ -75,6 +78,7 @@ class Allowed:
     connections: int = 0
     helper: str = ""
     public: tuple[IPNetwork, ...] = ()
+    offered: bool = False
 
     @property
     def plain(self) -> bool:
@@ -103,6 +107,8 @@ class Policy:
     own: tuple[IPNetwork, ...]
     expired: tuple[str, ...] = ()
     roles: tuple[tuple[str, End], ...] = ()
+    hosts: tuple[tuple[str, End], ...] = ()
+    services: tuple[tuple[str, Service], ...] = ()
 
     def pairs(self) -> dict[tuple[str, str], list[Allowed]]:
         """The permissions by source and destination zone."""
@@ -139,6 +145,7 @@ class _Declaration:
         self.problems: list[Found] = []
         self.services = SERVICES | site.services
         self.expired: list[str] = []
+        self.places: dict[str, Path] = {}
 
     def policy(self) -> Policy:
         site = self.site
@@ -158,6 +165,8 @@ class _Declaration:
             own=self._own(),
             expired=tuple(self.expired),
             roles=tuple((host.role, self._host(name)) for name, host in site.hosts.items() if host.role),
+            hosts=tuple((name, self._host(name)) for name in site.hosts),
+            services=tuple(self.services.items()),
         )
 
     def wrong(self, path: Path, message: str) -> None:
@@ -255,7 +264,6 @@ class _Declaration:
         return False
 
     def _permissions(self) -> Iterator[Allowed]:
-        seen: set[str] = set()
         lists: tuple[tuple[Path, tuple[Flow | Publish, ...]], ...] = (
             (("flows",), self.site.flows),
             (("publish",), self.site.publish),
@@ -264,9 +272,9 @@ class _Declaration:
         for place, items in lists:
             for index, item in enumerate(items):
                 path = (*place, index)
-                if item.id in seen:
+                if item.id in self.places:
                     self.wrong((*path, "id"), f'the id "{item.id}" is used twice')
-                seen.add(item.id)
+                self.places[item.id] = path
                 found = self._published(item, path) if isinstance(item, Publish) else self._flow(item, path)
                 if self._in_force(item):
                     yield from found
@@ -324,7 +332,7 @@ class _Declaration:
             for net in public:
                 target = (net,) if net in own else tuple(mine for mine in own if mine.version == net.version)[:1]
                 base = self._allowed(item, source, End(whole.name, whole.zone, target), traffic)
-                result.append(base if net in own else replace(base, public=(net,)))
+                result.append(replace(base, public=() if net in own else (net,), offered=True))
         return result
 
     def _translations(self) -> Iterator[Translation]:
@@ -341,8 +349,12 @@ class _Declaration:
                 yield Translation(end, item.to, item.address)
 
     def _check_overlaps(self, allowed: list[Allowed]) -> None:
-        for one, other in overlapping(allowed):
-            self.wrong(("flows",), f'"{other.id}" repeats what "{one.id}" already allows ({common(one, other)}); say it once')
+        # What is published may also be declared as a flow for one side; that is said on purpose.
+        for one, other in overlapping([item for item in allowed if not item.offered]):
+            self.wrong(
+                (*self.places[other.id], "services"),
+                f'"{other.id}" repeats what "{one.id}" already allows ({common(one, other)}); say it once',
+            )
 
 
 def _within(inner: IPNetwork, outer: IPNetwork) -> bool:

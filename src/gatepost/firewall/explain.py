@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
+from gatepost.firewall.catalogue import IPNetwork, subtract
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.findings import Finding, findings, outside
 from gatepost.firewall.formula import Field, Name, Range, leaves
 from gatepost.firewall.harden import is_switch
+from gatepost.firewall.intent import impossible_outside
 from gatepost.firewall.iptables_script import Line, Script, read_script
 from gatepost.firewall.reading import kind_of, merged, read_ruleset
 from gatepost.firewall.ruleset import Ruleset
@@ -60,9 +62,10 @@ def explain(text: str, policy: Policy | None = None) -> Account:
 
 def explain_ruleset(ruleset: Ruleset, versions: Iterable[int], account: Account, policy: Policy | None = None) -> None:
     """Add to an account what a rule set passes and what is wrong with it."""
-    zones = {name: zone for zone, found in policy.zones.items() for name in found.interfaces} if policy else {}
+    zones = zone_names(policy)
     views = {version: View(ruleset, version, known=known_addresses(policy)) for version in versions}
     for version, view in views.items():
+        view.admitted = frozenset(policy.settings.admit_sources) if policy else frozenset()
         for path in _TITLES:
             account.passes[(version, path)] = list(sentences(view, path, view.new(path), zones))
         if any(_has_rules(ruleset, version)):
@@ -75,17 +78,50 @@ def explain_ruleset(ruleset: Ruleset, versions: Iterable[int], account: Account,
     account.headline = _headline(views)
 
 
+def zone_names(policy: Policy | None) -> dict[str, str]:
+    """The zone of each interface."""
+    return {name: zone for zone, found in policy.zones.items() for name in found.interfaces} if policy else {}
+
+
 def known_addresses(policy: Policy | None) -> Known:
     """The address sets that the site has names for: hosts, zones, and what honestly comes from a zone."""
     known: dict[tuple[int, tuple[tuple[int, int], ...]], str] = {}
     if policy is None:
         return known
+    for name, end in policy.hosts:
+        for net in end.networks or ():
+            known[(net.version, (_span(net),))] = name
     for item in policy.allowed:
-        for end in (item.source, item.destination):
-            for net in end.networks or ():
-                low = int(net.network_address)
-                known[(net.version, ((low, low + net.num_addresses - 1),))] = end.name
+        for net in item.public:
+            known[(net.version, (_span(net),))] = f"{item.destination.name} (as {net.network_address})"
+    for name, zone in policy.zones.items():
+        for version in (4, 6):
+            nets = [ip_network(text) for text in zone.prefixes if ip_network(text).version == version]
+            own = [net for net in policy.own if net.version == version]
+            for found in (nets, subtract(nets, own)) if nets else (_everywhere(policy, version, own), _everywhere(policy, version, [])):
+                known[(version, _merged(found))] = name if zone.external else f"all of {name}"
     return known
+
+
+def _everywhere(policy: Policy, version: int, own: list[IPNetwork]) -> list[IPNetwork]:
+    """What honestly comes from outside."""
+    whole = ip_network("0.0.0.0/0" if version == 4 else "::/0")  # noqa: PLR2004 - IP version 4
+    return subtract([whole], impossible_outside(policy, version) + own)
+
+
+def _span(net: IPNetwork) -> tuple[int, int]:
+    return int(net.network_address), int(net.broadcast_address)
+
+
+def _merged(nets: list[IPNetwork]) -> tuple[tuple[int, int], ...]:
+    """Networks as ranges, neighbours joined."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(map(_span, nets)):
+        if found and found[-1][1] + 1 == low:
+            found[-1] = (found[-1][0], high)
+        else:
+            found.append((low, high))
+    return tuple(found)
 
 
 def _speaks_of(ruleset: Ruleset, version: int) -> bool:
@@ -173,7 +209,9 @@ def _swapped(ruleset: Ruleset, policy: Policy) -> Iterator[Finding]:
     homes = [(zone, pair) for zone in policy.zones.values() for pair in _spans(zone.prefixes)]
     wrong: dict[str, list[int]] = {}
     for rule in ruleset.rules():
-        names = [leaf.pattern for leaf in leaves(rule.test) if isinstance(leaf, Name) and leaf.field is Field.IIF]
+        names = {leaf.pattern for leaf in leaves(rule.test) if isinstance(leaf, Name) and leaf.field is Field.IIF}
+        if len(names) != 1:
+            continue
         sources = [leaf for leaf in leaves(rule.test) if isinstance(leaf, Range) and leaf.field is Field.SRC]
         for name in names:
             for leaf in sources:
@@ -191,8 +229,7 @@ def _swapped(ruleset: Ruleset, policy: Policy) -> Iterator[Finding]:
 
 
 def _spans(prefixes: Iterable[str]) -> list[tuple[int, int]]:
-    nets = [ip_network(text) for text in prefixes]
-    return [(int(net.network_address), int(net.broadcast_address)) for net in nets]
+    return [_span(ip_network(text)) for text in prefixes]
 
 
 def account_text(account: Account) -> str:

@@ -7,6 +7,7 @@ Raises: nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -117,15 +118,17 @@ def _one_way(view: View) -> Iterator[Finding]:
     """New connections whose replies cannot come back."""
     space = view.space
     known = space.without_unknown(view.passes["forward"] & space.of(state("established")), surely=False)
-    new = view.new("forward")
+    new = view.translated_new()
     broken: dict[str, list[str]] = {}
     for a, b in _sides(view):
         asked = _between(view, new, a, b)
         if asked == space.none:
             continue
         answered = space.values(_between(view, known, b, a), Field.SRC)
-        lost = _minus(space.values(asked, Field.DST), answered)
-        lost = _minus(lost, _reserved(view.version)) if b == outside(view) else lost
+        wanted = space.values(asked, Field.DST)
+        lost = _minus(wanted, answered)
+        # Inside, a rule may name a whole side although only some addresses are there; outside, all of them are.
+        lost = _minus(lost, _reserved(view.version)) if b == outside(view) else (lost if lost == wanted else [])
         if lost:
             which = ranges_text(lost, view.version, view.known) or "anywhere"
             broken.setdefault(which, []).append(f"{a} to {b}")
@@ -185,7 +188,8 @@ def _translations(view: View) -> Iterator[Finding]:
     for chain in view.ruleset.base("forward"):
         for rule in chain.rules if chain.kind == "nat" else ():
             rewrite = rule.rewrite
-            if rewrite is None or rewrite.kind != "dnat" or rewrite.address is None:
+            seen = view.space.of(rule.test) & view.space.possible != space.none
+            if rewrite is None or rewrite.kind != "dnat" or rewrite.address is None or not seen:
                 continue
             reached = pieces.get(rewrite, Piece(space.none, rewrite)).packets & view.opening()
             target = address(rewrite.address[0], view.version)
@@ -209,7 +213,7 @@ def _direct(view: View, rule: Rule, target: str, packets: Set) -> Iterator[Findi
 
 
 def _hairpin(rule: Rule, target: str) -> Iterator[Finding]:
-    if any(isinstance(leaf, Name) and leaf.field is Field.IIF for leaf in leaves(rule.test)):
+    if len({leaf.pattern for leaf in leaves(rule.test) if isinstance(leaf, Name) and leaf.field is Field.IIF}) == 1:
         yield Finding(
             "hairpin",
             f"Inside users who use the public name of {target} do not reach it: it is translated from one interface only.",
@@ -241,7 +245,9 @@ def _spoofing(view: View) -> Iterator[Finding]:
         passing = view.passes[path] & come & view.opening()
         if passing == space.none:
             continue
-        open_nets = [net for net in BOGONS4.split() if passing & space.of(network(Field.SRC, net)) != space.none]
+        open_nets = [
+            net for net in BOGONS4.split() if net not in view.admitted and passing & space.of(network(Field.SRC, net)) != space.none
+        ]
         if open_nets:
             yield Finding(f"forged-{path}", f"Impossible sources are accepted {words} this host from {name}: {few(open_nets)}.")
 
@@ -253,6 +259,7 @@ def _malformed(view: View) -> Iterator[Finding]:
         if not view.ruleset.base(path):
             continue
         passing = view.passes[path] & space.of(state("new"))
+        passing &= ~space.of(Name(Field.IIF, "lo"))
         found = [name for name, pair in shapes.items() if passing & space.of(flags(*pair)) != space.none]
         if found:
             yield Finding(f"flags-{path}", f"TCP packets with impossible flags pass {words} this host: {few(found)}.")
@@ -350,9 +357,16 @@ def _dead(view: View) -> Iterator[Finding]:
             continue
         left = space.possible & space.of(chain.families)
         seen: list[tuple[Set, Rule]] = []
+        # A verdict map is one line and many rules: it is dead only as a whole.
+        lines = Counter(rule.line for rule in chain.rules)
         for rule in chain.rules:
             test = space.of(rule.test)
-            if rule.verdict is not Verdict.CONTINUE and test & space.possible != space.none and left & test == space.none:
+            if (
+                rule.verdict is not Verdict.CONTINUE
+                and lines[rule.line] == 1
+                and test & space.possible != space.none
+                and left & test == space.none
+            ):
                 before = next((old for hit, old in seen if hit & test != space.none), None)
                 yield _dead_finding(rule, before)
             if rule.verdict in {Verdict.ACCEPT, Verdict.DROP}:

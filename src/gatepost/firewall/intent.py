@@ -152,7 +152,8 @@ def _within_end(which: Field, end: End) -> Formula:
     return TRUE if end.networks is None else _networks(which, end.networks)
 
 
-def _traffic(items: Iterable[Traffic]) -> Formula:
+def traffic_formula(items: Iterable[Traffic]) -> Formula:
+    """The packets of these protocols, ports and messages."""
     return either(_one_traffic(item) for item in items)
 
 
@@ -183,7 +184,7 @@ def _ends(item: Allowed) -> Formula:
     """The same but for the interfaces."""
     return both(
         equal(Field.TRANSLATED, 1) if item.public else TRUE,
-        _traffic(item.traffic),
+        traffic_formula(item.traffic),
         _within_end(Field.DST, item.destination),
         _within_end(Field.SRC, item.source),
     )
@@ -251,7 +252,7 @@ def key(text: str) -> str:
 def _published(policy: Policy) -> Iterable[tuple[Formula, Rewrite]]:
     for item in policy.allowed:
         for net in item.public:
-            asked = both(interfaces(policy, item.source.zone, Field.IIF), network(Field.DST, net), _traffic(item.traffic))
+            asked = both(interfaces(policy, item.source.zone, Field.IIF), network(Field.DST, net), traffic_formula(item.traffic))
             if item.source.networks is not None:
                 asked = both(asked, _networks(Field.SRC, item.source.networks))
             assert item.destination.networks

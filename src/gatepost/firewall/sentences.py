@@ -30,7 +30,7 @@ from gatepost.firewall.formula import (
     state,
 )
 from gatepost.firewall.ruleset import PATHS, Chain, Ruleset, Verdict
-from gatepost.firewall.solve import Piece, Solver
+from gatepost.firewall.solve import Piece, Solver, image
 from gatepost.firewall.space import Set, Space, names_in
 from gatepost.firewall.words import few, listing, service
 
@@ -53,12 +53,16 @@ class View:
     """What one rule set does in one IP version. `shared` gives two views the same space, so that their sets can be compared."""
 
     def __init__(self, ruleset: Ruleset, version: int, shared: Space | None = None, known: Known | None = None) -> None:
-        """Solve all three paths. `known` are sets of addresses that have a name."""
+        """Solve all three paths. `known` are sets of addresses that have a name.
+
+        `admitted` are networks that look impossible outside and are not, here.
+        """
         self.ruleset, self.version, self.known = ruleset, version, known or {}
         self.space = shared or Space(version, names_in(names_of([ruleset])))
         self.solver = Solver(ruleset, self.space)
         self.pieces: dict[str, list[Piece]] = {path: self.solver.passing(path, self.start(path)) for path in PATHS}
         self.passes = {path: self.space.union(piece.packets for piece in pieces) for path, pieces in self.pieces.items()}
+        self.admitted: frozenset[str] = frozenset()
         self._new: dict[str, Set] = {}
 
     def start(self, path: str) -> Set:
@@ -97,6 +101,12 @@ class View:
             found = self.space.without_unknown(self.passes[path] & self.opening(), surely=False)
             self._new[path] = self.space.forget(found, *_UNTOLD)
         return self._new[path]
+
+    def translated_new(self) -> Set:
+        """The new connections through the host as they look after destination translation."""
+        pieces = (Piece(piece.packets & self.opening(), piece.rewrite) for piece in self.pieces["forward"])
+        found = self.space.without_unknown(self.space.union(image(self.space, piece) for piece in pieces), surely=False)
+        return self.space.forget(found, *_UNTOLD)
 
     def everything(self, path: str) -> Set:
         """All new connections that could be tried on a path, in the same form."""

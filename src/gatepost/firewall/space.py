@@ -225,6 +225,9 @@ class Space:
             self.range(Field.FLAGS, 2, 2),
             self.range(Field.SPORT, 40000, 40000),
             self.range(Field.SRC, public, public),
+            self._mask(Field.SRC, 255, 100),
+            self.range(Field.DST, public + 14, public + 14),
+            self._mask(Field.DST, 255, 80),
         ]
 
     def _packet(self, values: Mapping[str, bool]) -> Packet:
