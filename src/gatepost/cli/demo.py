@@ -6,6 +6,7 @@ import io
 import smtplib
 import sys
 import tempfile
+import time
 import zipfile
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -35,6 +36,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 STRANGER, WORKSTATION = "203.0.113.7", "192.168.3.100"
 """Addresses from which the mails seem to come: the Internet, and the internal network of Company Widget."""
 
+ALERT = 5.0
+"""Seconds to wait for the alert at most."""
+
 WIDTH = 120
 """Columns that the tables take at least: a narrower terminal folds them."""
 
@@ -56,13 +60,21 @@ class Sent:
 
 @dataclass
 class Inbox:
-    """What was delivered."""
+    """What was delivered: people's mail, and what Gatepost itself wrote to the administrator."""
 
     mails: list[bytes] = field(default_factory=list)
+    alerts: list[bytes] = field(default_factory=list)
 
-    def take(self, _envelope: Envelope, content: bytes) -> None:
+    def take(self, envelope: Envelope, content: bytes) -> None:
         """Remember a mail."""
-        self.mails.append(content)
+        own = not envelope.sender and content.startswith(b"From: Gatepost <")
+        (self.alerts if own else self.mails).append(content)
+
+    def wait_for_alert(self) -> None:
+        """Give the first alert the second that it needs."""
+        end = time.monotonic() + ALERT
+        while not self.alerts and time.monotonic() < end:
+            time.sleep(ALERT / 50)
 
 
 @app.command()
@@ -94,9 +106,14 @@ def _play(console: Console, folder: Path) -> tuple[int, int, int]:
     try:
         Mailbox(port, inbox.take).start()
         stopped = sum(_send(console, smtp, one) for one in _mails())
+        inbox.wait_for_alert()
     finally:
         gateway.stop()
     _show(console, site)
+    for alert in inbox.alerts[:1]:
+        console.print("[bold]The administrator's mail[/bold], one an interval however many are stopped")
+        body = alert.decode("ascii", "replace").partition("\r\n\r\n")[2]
+        console.print("\n".join(f"  {printable(line)}" for line in body.splitlines()), markup=False, soft_wrap=True)
     return len(inbox.mails), stopped, _unscanned(site, inbox)
 
 
