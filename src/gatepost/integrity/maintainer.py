@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from gatepost.integrity import attributes as at
 from gatepost.integrity.archive import archived
-from gatepost.integrity.compare import Change
+from gatepost.integrity.compare import CAPABILITY_NAME, Change
 from gatepost.integrity.dpkg import ADMIN, Dpkg
 from gatepost.integrity.entry import Entry
 from gatepost.integrity.examine import ALGORITHMS
@@ -97,7 +97,8 @@ class Maintainer:
     def explain(self, path: str, change: Change) -> Found | None:
         """The package (or a word for several) that made `path` what it is, and what shows it."""
         new = change.new
-        if new is None or not self._in_a_run(new.stat.ctime / 1e9) or (new.is_file and new.stat.mode & 0o6000):
+        powerful = new is not None and new.is_file and (new.stat.mode & 0o6002 or any(name == CAPABILITY_NAME for name, _ in new.xattrs))
+        if new is None or powerful or not self._in_a_run(new.stat.ctime / 1e9):
             return None
         return next(
             (found for handler in self._handlers if handler.pattern.search(path) and (found := handler.explain(path, new, change))), None

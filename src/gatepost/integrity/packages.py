@@ -59,6 +59,8 @@ class Packages:
         package = self._package_of(path, change)
         if package is not None:
             return self._by(package)
+        if path in self._paths:
+            return None
         made = self._maintainer.explain(path, change)
         return self._by(made[0]) if made and made[0] in self._moved else Explanation("maintainer scripts", made[1]) if made else None
 
