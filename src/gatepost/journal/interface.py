@@ -83,6 +83,14 @@ class Integrity:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The result of `look`: how many events there are, and the time of the newest (0 without any)."""
+
+    events: int
+    newest: float
+
+
 class Journal(Protocol):
     """What happened, append-only. One writer; any number of readers in any thread."""
 

@@ -21,7 +21,7 @@ import msgspec
 
 from gatepost.journal import chain, project, search
 from gatepost.journal.event import Event
-from gatepost.journal.interface import Column, Integrity, JournalError, Query, Reason, Row
+from gatepost.journal.interface import Column, Glance, Integrity, JournalError, Query, Reason, Row
 from gatepost.journal.schema import migrate
 from gatepost.journal.states import StateError
 from gatepost.system.files import make_directory, write_atomic
@@ -87,7 +87,7 @@ class SqliteJournal:
             self._writer = self._connect()
             self._writer.execute("PRAGMA journal_mode = WAL")
             migrate(self._writer)
-            self._check_anchor()
+            self._check_anchor(self._writer)
             self._anchor()
 
     def _check_readable(self) -> None:
@@ -123,12 +123,12 @@ class SqliteJournal:
                 f"or remove {self._anchor_path} to begin a new journal",
             )
 
-    def _check_anchor(self) -> None:
+    def _check_anchor(self, connection: sqlite3.Connection) -> None:
         known = self._known()
         if known is None or not known.sequence:
             return
-        found = self._writer.execute("SELECT hash FROM events WHERE sequence = ?", (known.sequence,)).fetchone()
-        start = self._writer.execute("SELECT sequence FROM chain_start").fetchone()
+        found = connection.execute("SELECT hash FROM events WHERE sequence = ?", (known.sequence,)).fetchone()
+        start = connection.execute("SELECT sequence FROM chain_start").fetchone()
         if known.sequence > start[0] and (found is None or found[0].hex() != known.hash):
             raise JournalError(
                 "gone",
@@ -223,13 +223,25 @@ class SqliteJournal:
                 event = chain.read(body)
                 yield event.at, event.data
 
+    def look(self) -> Glance:
+        """Check the database itself and the anchor, but not every link: quick enough for each hour."""
+        with _named(self._path):
+            reader = self._reader()
+            self._check_database(reader)
+            self._check_anchor(reader)
+            events, newest = reader.execute("SELECT count(*), max(at) FROM events").fetchone()
+        return Glance(events, newest or 0.0)
+
+    def _check_database(self, reader: sqlite3.Connection) -> None:
+        (found,) = reader.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise JournalError("corrupt", f"the journal {self._path}: {found}; {_REMEDIES['corrupt']}")
+
     def verify(self) -> Integrity:
         """Check the database itself, the whole chain, and that what is searched is what was written."""
         with _named(self._path):
             reader = self._reader()
-            (found,) = reader.execute("PRAGMA quick_check(1)").fetchone()
-            if found != "ok":
-                raise JournalError("corrupt", f"the journal {self._path}: {found}; {_REMEDIES['corrupt']}")
+            self._check_database(reader)
             start, previous = reader.execute("SELECT sequence, hash FROM chain_start").fetchone()
             rows = reader.execute("SELECT sequence, CAST(body AS BLOB), CAST(hash AS BLOB) FROM events ORDER BY sequence")
             sequence, last = chain.verify(rows, previous, start)

@@ -43,6 +43,13 @@ def examine(raw: Buffer, envelope: Envelope, directions: frozenset[Direction], s
     )
 
 
+def opened(raw: Buffer, limits: Limits) -> Message:
+    """A mail as engines are given it: read and unpacked, without asking anybody."""
+    budget = Budget(limits, cpu=time.process_time, wall=time.monotonic)
+    reading = read(raw, budget)
+    return Message(raw=raw, parts=walk(reading.parts, budget, read, guesses(reading)).parts, plain=reading.plain)
+
+
 def guesses(reading: Reading) -> tuple[str, ...]:
     """Passwords that the mail's texts suggest for its attachments; none for a mail without any."""
     texts = [part for part in reading.parts if part.declared.startswith("text/")]

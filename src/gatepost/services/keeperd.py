@@ -30,7 +30,7 @@ from gatepost.mail.act.quarantine import Quarantine, QuarantineError
 from gatepost.mail.act.record import judged
 from gatepost.mail.model import Disposition
 from gatepost.services import keys, messages
-from gatepost.services.messages import Answered, Beat, Delete, Done, Failed, Health, Look, Numbered, Outcome, Record, Release
+from gatepost.services.messages import Answered, Beat, Delete, Done, Failed, Health, Look, Note, Numbered, Outcome, Record, Release
 from gatepost.services.outbox import NotSentError, send
 from gatepost.services.teller import Teller
 from gatepost.site.model import Site
@@ -44,6 +44,9 @@ HOUSEKEEPING = 3600.0
 
 REMEMBERED = 10_000
 """Ids of mails whose receipts are known for a front that asks twice."""
+
+MAIL = "mail."
+"""Events of these kinds move mails; nobody but the keeper writes them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +99,7 @@ class Keeperd:
     def _work(self) -> None:
         """Do everything that came meanwhile as one group."""
         group, self._waiting = self._waiting, []
-        written = [asked for asked in group if isinstance(asked.numbered.request, Record | Outcome)]
+        written = [asked for asked in group if isinstance(asked.numbered.request, Record | Outcome | Note)]
         if written:
             self._write(written)
         for asked in group:
@@ -141,6 +144,12 @@ class Keeperd:
                     answers.append(Done(self._receipt(record)))
                 case Outcome() as outcome:
                     events.extend(_outcomes(outcome))
+                    answers.append(Done())
+                case Note() as note if note.kind.startswith(MAIL):
+                    answers.append(Failed(f"{note.kind}: what happens to a mail is written by the keeper alone"))
+                case Note() as note:
+                    promised = True
+                    events.append(Event(time.time(), note.kind, note.subject, note.data))
                     answers.append(Done())
         self.journal.append(events, sync=promised)
         for asked in group:

@@ -6,6 +6,8 @@ Raises: `msgspec.MsgspecError` from `decode_request` and `decode_answer` for byt
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from gatepost.mail.model import Decision, Envelope, Reply, Verdict
@@ -48,6 +50,14 @@ class Delete(msgspec.Struct, frozen=True, tag="delete"):
     by: str
 
 
+class Note(msgspec.Struct, frozen=True, tag="note"):
+    """Something that happened besides mail, for the journal: an event of this kind about `subject`; `data` holds JSON values only."""
+
+    kind: str
+    subject: str
+    data: dict[str, Any]
+
+
 class Beat(msgspec.Struct, frozen=True, tag="beat"):
     """The front's heartbeat: how many workers are connected, how many mails wait, how many were refused for overload since the start."""
 
@@ -61,7 +71,7 @@ class Look(msgspec.Struct, frozen=True, tag="look"):
     """Ask how everything is."""
 
 
-Request = Record | Outcome | Release | Delete | Beat | Look
+Request = Record | Outcome | Release | Delete | Note | Beat | Look
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

@@ -1,0 +1,175 @@
+"""Checks of the engines: are they here, do they answer, do they find the test file, are their signatures fresh; and can we unpack.
+
+Raises: nothing of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from gatepost.deploy.doctor.check import Machine, Seen, error, warning, well
+from gatepost.mail.inspect import registry
+from gatepost.mail.inspect.certify import certify
+from gatepost.mail.inspect.engine import Engine, EngineError
+from gatepost.mail.inspect.samples import samples
+from gatepost.mail.model import Limits
+from gatepost.mail.pipeline import opened
+from gatepost.site.base import Endpoint, parse_socket
+from gatepost.site.mail import ANTIVIRUS
+from gatepost.site.mail import Engine as Section
+from gatepost.site.model import Site
+
+OLD, STALE = 24 * 3600.0, 48 * 3600.0
+"""Seconds after which signatures are old, and after which nobody updates them any more."""
+
+PLAIN = "body-7bit"
+"""The sample that every antivirus engine must find, in the simplest of all wrappings."""
+
+PROGRAMS = {
+    "7z": ("p7zip-full", "ARJ, WIM, CHM, DMG, disk images, UDF, NSIS and damaged 7z, RAR, CAB, LHA and ISO"),
+    "lzop": ("lzop", "LZO"),
+}
+"""Programs that unpack: Debian package, and the formats that need them."""
+
+LIBRARIES = {"archive": ("libarchive13", "7z, RAR, CAB, LHA, CPIO, RPM, AR, ISO 9660, XAR and LZ4")}
+
+
+def sockets(site: Site, _machine: Machine) -> Iterator[Seen]:
+    """Whether the engines' daemons listen."""
+    for name, engine in _enabled(site):
+        written = engine.options.get("socket")
+        if isinstance(written, str):
+            trouble = _unreached(written)
+            yield _severe(engine, f"engine {name}: {trouble[0]}", trouble[1]) if trouble else well(f"engine {name} listens on {written}")
+
+
+def answers(site: Site, _machine: Machine) -> Iterator[Seen]:
+    """Whether each engine can be made and speaks as it should. An engine whose socket is dead is told of by `sockets` alone."""
+    for name, engine in _enabled(site):
+        if not _listens(engine):
+            continue
+        try:
+            made = registry.make(engine.kind or name, name, engine.options)
+            yield well(f"{name}: {made.info().version}")
+        except EngineError as cause:
+            what, _, remedy = str(cause).partition("; ")
+            yield _severe(
+                engine, f"{name} cannot be asked: {what}", remedy or f"mend it, or set enabled = false in [engines.{name}] of the site file"
+            )
+
+
+def detects(site: Site, _machine: Machine) -> Iterator[Seen]:
+    """Whether each antivirus engine finds the test file and passes its harmless twin."""
+    pair = [sample for sample in samples() if sample.name == PLAIN]
+    for name, engine, made in _working(site):
+        if (engine.kind or name) not in ANTIVIRUS:
+            continue
+        certificate = certify(made, lambda raw: opened(raw, Limits()), pair)
+        if certificate.missed:
+            yield _severe(
+                engine,
+                f"{name} does not find the EICAR test file: {certificate.missed[0][1]}",
+                "give it signatures, then run gatepost engines certify",
+            )
+        elif certificate.false_alarms:
+            yield _severe(
+                engine,
+                f"{name} calls harmless mail bad: {certificate.false_alarms[0][1]}",
+                "look at its rules, then run gatepost engines certify",
+            )
+        else:
+            yield well(f"{name} finds the test file")
+
+
+def signatures(site: Site, machine: Machine) -> Iterator[Seen]:
+    """How old the signatures of antivirus engines are; engines that do not say are passed over."""
+    for name, engine, made in _working(site):
+        at = made.info().signatures_at
+        age = machine.now() - at
+        if not at or (engine.kind or name) not in ANTIVIRUS:
+            continue
+        if age > STALE:
+            yield warning(
+                f"the signatures of {name} are {age / 86_400:.0f} days old",
+                "nobody updates them: look at its update service, like systemctl status clamav-freshclam",
+            )
+        elif age > OLD:
+            yield warning(f"the signatures of {name} are {age / 3600:.0f} hours old", "look whether its update service still runs")
+        else:
+            yield well(f"the signatures of {name} are {age / 3600:.0f} hours old")
+
+
+def unpackers(_site: Site, machine: Machine) -> Iterator[Seen]:
+    """Whether the programs and libraries for unpacking are here."""
+    for program, (package, formats) in PROGRAMS.items():
+        if machine.which(program):
+            yield well(f"{program} is here")
+        else:
+            yield warning(
+                f"the program {program} is missing: {formats} cannot be opened, and such mail is held as unchecked",
+                f"apt install {package}",
+            )
+    for library, (package, formats) in LIBRARIES.items():
+        if ctypes.util.find_library(library):
+            yield well(f"lib{library} is here")
+        else:
+            yield error(f"the library lib{library} is missing: {formats} cannot be opened", f"apt install {package}")
+
+
+def _enabled(site: Site) -> Iterator[tuple[str, Section]]:
+    return ((name, engine) for name, engine in site.engines.items() if engine.enabled)
+
+
+def _working(site: Site) -> Iterator[tuple[str, Section, Engine]]:
+    for name, engine in _enabled(site):
+        if not _listens(engine):
+            continue
+        try:
+            made = registry.make(engine.kind or name, name, engine.options)
+            made.info()
+        except EngineError:
+            continue
+        yield name, engine, made
+
+
+def _severe(engine: Section, text: str, remedy: str) -> Seen:
+    """Without a required engine no mail passes; without an advisory one its opinion is missing."""
+    return error(text, remedy) if engine.role == "required" else warning(text, remedy)
+
+
+def _listens(engine: Section) -> bool:
+    written = engine.options.get("socket")
+    return not isinstance(written, str) or not _unreached(written)
+
+
+def _unreached(written: str) -> tuple[str, str] | None:
+    """Why nobody answers at a socket and what to do, or None when somebody does."""
+    place = parse_socket(written)
+    try:
+        _connect(place)
+    except FileNotFoundError:
+        return f"the socket {place} is missing", "start the engine's daemon, or correct socket in the site file"
+    except ConnectionRefusedError:
+        return f"nobody listens on {written}", "start the engine's daemon; a socket file can outlive it"
+    except PermissionError:
+        return f"the socket {place} may not be used", "add the user that runs Gatepost to the daemon's group"
+    except socket.gaierror:
+        return f"the host of {written} is not known", "write its address, or a name that resolves"
+    except OSError as cause:
+        return (
+            f"{written} cannot be reached: {cause.strerror or cause}",
+            "is the daemon running, and does the firewall let Gatepost reach it?",
+        )
+    return None
+
+
+def _connect(place: Endpoint | str) -> None:
+    if isinstance(place, Endpoint):
+        socket.create_connection((place.host, place.port), 5).close()
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(5)
+        probe.connect(str(Path(place)))
