@@ -104,6 +104,16 @@ class Maintainer:
             (found for handler in self._handlers if handler.pattern.search(path) and (found := handler.explain(path, new, change))), None
         )
 
+    def removed(self, path: str, old: Entry) -> Found | None:
+        """Why something is gone that no package owned: a link that would lead nowhere, or a compiled file without its source."""
+        if old.link and not self._exists(_target(path, old)):
+            return "", "dead links removed"
+        if "__pycache__" not in path:
+            return None
+        folder, _, name = path.partition("/__pycache__")
+        source = f"{folder}/{name.strip('/').split('.')[0]}.py" if name else folder
+        return None if self._exists(source) else ("", "compiled files removed with their sources")
+
     def grants(self, path: str, package: str, new: Entry) -> bool:
         """Whether a package itself, or the administrator by dpkg-statoverride, gives a path rights beyond the plain ones."""
         forms = _forms(path)
@@ -248,7 +258,7 @@ class Maintainer:
         """A link to a file of a moved package, or a unit that its script masks."""
         if not new.link:
             return None
-        target = os.path.normpath(os.path.join(os.path.dirname(path), os.fsdecode(new.link)))  # noqa: PTH118, PTH120 - lexical, below another root
+        target = _target(path, new)
         owner = self._owner(target)
         return (owner, "links to its own files") if owner and self._exists(target) else None
 
@@ -302,6 +312,11 @@ class Maintainer:
         named = re.compile(rf"(?<![\w/.-])({forms})(?![\w/-])")
         package = next((p for p in self._packages if named.search(self._dpkg.script(p))), None)
         return (package, "named in its maintainer script") if package else None
+
+
+def _target(path: str, entry: Entry) -> str:
+    """Where a link leads, worked out from its text alone, as the tree may be that of another host."""
+    return os.path.normpath(os.path.join(os.path.dirname(path), os.fsdecode(entry.link)))  # noqa: PTH118, PTH120 - lexical
 
 
 def _forms(path: str) -> set[str]:

@@ -61,7 +61,8 @@ class Packages:
             return self._by(package)
         if path in self._paths:
             return None
-        made = self._maintainer.explain(path, change)
+        gone = change.old if change.new is None else None
+        made = self._maintainer.removed(path, gone) if gone is not None else self._maintainer.explain(path, change)
         return self._by(made[0]) if made and made[0] in self._moved else Explanation("maintainer scripts", made[1]) if made else None
 
     def _by(self, package: str) -> Explanation:
