@@ -44,5 +44,6 @@ def gateway(home: Path, sink: Sink) -> Iterator[Callable[..., Gateway]]:
 
     yield start
     for one in started:
+        print(one.log())  # pytest shows it when the test failed
         if one.process.poll() is None:
             assert one.stop() == 0, one.log()

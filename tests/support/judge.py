@@ -29,13 +29,14 @@ _RECEIPT = re.compile(rb"^X-Gatepost-Scan: ((?:.*\n)(?:[ \t].*\n)*)", re.MULTILI
 
 @dataclass
 class Sent:
-    """A mail to one recipient, with the code of each attempt to send it."""
+    """A mail to one recipient, with the code of each attempt to send it, and the words of the last."""
 
     identifier: str
     recipient: str
     content: bytes
     harmful: bool = False
     answers: list[int] = field(default_factory=list)
+    said: str = ""
 
     @property
     def promised(self) -> bool:

@@ -62,9 +62,9 @@ class Traffic:
         """Send it once; gives the final code, which is in the ledger too."""
         sender, recipient, client = DIRECTIONS[self._ways[id(one)]]
         try:
-            code = send_once(self.port, one.content, sender, (recipient,), client if self.forwarded else "")[0]
-        except (OSError, smtplib.SMTPException):
-            code = NO_ANSWER
+            code, one.said = send_once(self.port, one.content, sender, (recipient,), client if self.forwarded else "")
+        except (OSError, smtplib.SMTPException) as error:
+            code, one.said = NO_ANSWER, str(error)
         one.answers.append(code)
         return code
 
@@ -78,9 +78,7 @@ class Traffic:
         end = time.monotonic() + seconds
         while waiting := [one for one in self.sent if not one.settled]:
             if time.monotonic() > end:
-                raise AssertionError(
-                    f"no final answer for {[(one.identifier, one.answers) for one in waiting[:5]]} and {len(waiting)} in all"
-                )
+                raise AssertionError(f"{len(waiting)} without a final answer, so {waiting[0].identifier}: {waiting[0].said}")
             self.send(waiting)
             time.sleep(0.2)
 

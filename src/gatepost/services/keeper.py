@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 20.0
 """Seconds to wait for an answer; a restart of the keeper fits into them."""
+
+SHARE = 0.6
+"""The part of our patience in which the keeper must begin; the rest is for its disk and a lock on the journal (5 s)."""
 
 PAUSE = 0.1
 """Seconds between two attempts to connect."""
@@ -56,7 +60,8 @@ class Keeper:
         """Ask, with a descriptor if the request has one; it may be closed when this returns. Raises KeeperError."""
         self._number += 1
         number = self._number
-        asked = _Asked(messages.encode(Numbered(number, request)), descriptor, asyncio.get_running_loop().create_future())
+        until = time.monotonic() + SHARE * self._patience
+        asked = _Asked(messages.encode(Numbered(number, request, until)), descriptor, asyncio.get_running_loop().create_future())
         self._asked[number] = asked
         try:
             self._send(asked)

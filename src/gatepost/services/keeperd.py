@@ -13,6 +13,7 @@ import mmap
 import os
 import signal
 import socket
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ from gatepost.mail.act.quarantine import Quarantine, QuarantineError
 from gatepost.mail.act.record import judged
 from gatepost.mail.model import Disposition
 from gatepost.services import keys, messages
-from gatepost.services.messages import Answered, Beat, Delete, Done, Failed, Health, Look, Note, Numbered, Outcome, Record, Release
+from gatepost.services.keys import KeyFileError
+from gatepost.services.messages import Answered, Beat, Delete, Done, Failed, Health, Look, Note, Numbered, Outcome, Record, Release, Request
 from gatepost.services.outbox import NotSentError, send
 from gatepost.services.teller import Teller
 from gatepost.site.model import Site
@@ -42,8 +44,8 @@ log = logging.getLogger(__name__)
 HOUSEKEEPING = 3600.0
 """Seconds between two rounds of expiry."""
 
-REMEMBERED = 10_000
-"""Ids of mails whose receipts are known for a front that asks twice."""
+JUMP = 600.0
+"""Seconds by which the clock may go wrong against the machine's uptime before nothing is expired by it any more."""
 
 MAIL = "mail."
 """Events of these kinds move mails; nobody but the keeper writes them."""
@@ -56,6 +58,10 @@ class _Asked:
     descriptor: int | None
 
     def answer(self, answer: messages.Answer) -> None:
+        """Answer, and let go of the mail."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
         if not self.channel.closed:
             self.channel.send(messages.encode(Answered(self.numbered.number, answer)))
 
@@ -70,10 +76,10 @@ class Keeperd:
         self._key = keys.receipts(folder)
         self.journal = SqliteJournal(state / "journal.sqlite")
         contents = Contents(state / "quarantine", keys.secret(folder, "quarantine") if site.quarantine.encrypt else None)
+        self._clock = _clock_against_uptime()
         self._quarantine = Quarantine(contents, self.journal, time.time)
         self._teller = Teller(site, state / "alerts.json", self.journal)
         self._waiting: list[_Asked] = []
-        self._receipts: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
         self._beat: Beat | None = None
         self._started = time.time()
@@ -100,8 +106,10 @@ class Keeperd:
         """Do everything that came meanwhile as one group."""
         group, self._waiting = self._waiting, []
         written = [asked for asked in group if isinstance(asked.numbered.request, Record | Outcome | Note)]
-        if written:
-            self._write(written)
+        now = time.monotonic()
+        self._dismiss([asked for asked in written if asked.numbered.until < now])
+        if in_time := [asked for asked in written if asked.numbered.until >= now]:
+            self._write(in_time)
         for asked in group:
             match asked.numbered.request:
                 case Release() | Delete() as request:
@@ -115,43 +123,53 @@ class Keeperd:
     # Writing down what was judged.
 
     def _write(self, group: list[_Asked]) -> None:
-        """Write a group in one commit; if that fails, each alone, so that one bad request spoils no other."""
+        """Write a group in one commit; if one request spoils it, each alone."""
         try:
             answers = self._commit(group)
         except (JournalError, OSError) as error:
-            if len(group) > 1:
+            if len(group) > 1 and not _holds_for_all(error):
                 for asked in group:
                     self._write([asked])
                 return
-            log.error("not written: %s", error)  # noqa: TRY400 the reason is known, the way to it is of no use
-            answers = [Failed(str(error))]
+            answers = [self._unwritten(asked.numbered.request, error) for asked in group]
         for asked, answer in zip(group, answers, strict=True):
-            if asked.descriptor is not None:
-                os.close(asked.descriptor)
             asked.answer(answer)
+
+    @staticmethod
+    def _dismiss(late: list[_Asked]) -> None:
+        """Do not write what nobody waits for: the sender was told to come again, so the journal must not say that the mail was taken."""
+        for asked in late:
+            log.error("a request was %.0f s too late", time.monotonic() - asked.numbered.until)
+            asked.answer(Failed("the keeper came to it too late"))
+
+    def _unwritten(self, request: Request, error: JournalError | OSError) -> Done | Failed:
+        """What is answered: the reason, unless the keeper before us wrote this mail and died before its answer."""
+        if isinstance(request, Record) and getattr(error, "reason", "") == "refused" and self.journal.search(Query(id=request.id, limit=1)):
+            return Done(self._receipt(request))
+        log.error("not written: %s", error)
+        return Failed(str(error))
 
     def _commit(self, group: list[_Asked]) -> list[Done | Failed]:
         answers: list[Done | Failed] = []
         events: list[Event] = []
         promised = False
-        for asked in group:
-            match asked.numbered.request:
-                case Record() as record if self._known(record.id):
-                    answers.append(Done(self._receipts[record.id]))
-                case Record() as record:
-                    promised |= self._keep(record, asked.descriptor)
-                    events.append(self._event(record))
-                    answers.append(Done(self._receipt(record)))
-                case Outcome() as outcome:
-                    events.extend(_outcomes(outcome))
-                    answers.append(Done())
-                case Note() as note if note.kind.startswith(MAIL):
-                    answers.append(Failed(f"{note.kind}: what happens to a mail is written by the keeper alone"))
-                case Note() as note:
-                    promised = True
-                    events.append(Event(time.time(), note.kind, note.subject, note.data))
-                    answers.append(Done())
-        self.journal.append(events, sync=promised)
+        with self._quarantine.lock:
+            for asked in group:
+                match asked.numbered.request:
+                    case Record() as record:
+                        promised |= self._keep(record, asked.descriptor)
+                        events.append(self._event(record))
+                        answers.append(Done(self._receipt(record)))
+                    case Outcome() as outcome:
+                        events.extend(_outcomes(outcome))
+                        answers.append(Done())
+                    case Note() as note if note.kind.startswith(MAIL):
+                        answers.append(Failed(f"{note.kind}: what happens to a mail is written by the keeper alone"))
+                    case Note() as note:
+                        promised = True
+                        events.append(Event(time.time(), note.kind, note.subject, note.data))
+                        answers.append(Done())
+            self.journal.append(events, sync=promised)
         for asked in group:
             if isinstance(asked.numbered.request, Record):
                 self._note(asked.numbered.request)
@@ -181,17 +199,7 @@ class Keeperd:
         )
 
     def _receipt(self, record: Record) -> str:
-        value = receipt.receipt(record.id, record.at, record.verdict, record.decisions, self._key).value or ""
-        self._receipts[record.id] = value
-        if len(self._receipts) > REMEMBERED:
-            del self._receipts[next(iter(self._receipts))]
-        return value
-
-    def _known(self, identifier: str) -> bool:
-        """Whether this mail is recorded already: the front asked, the connection broke, and it asks again."""
-        if identifier in self._receipts:
-            return bool(self.journal.search(Query(id=identifier, limit=1)))
-        return False
+        return receipt.receipt(record.id, record.at, record.verdict, record.decisions, self._key).value or ""
 
     def _note(self, record: Record) -> None:
         """Count, and tell whom it concerns."""
@@ -199,7 +207,11 @@ class Keeperd:
             self._counts[f"{decision.direction}.{decision.disposition}"] += 1
         self._counts["mails"] += 1
         if any(decision.disposition is not Disposition.DELIVER for decision in record.decisions):
-            self._teller.stopped(record)
+            try:
+                self._teller.stopped(record)
+            except Exception:
+                # The mail is recorded, so it must be answered, whatever its words do to an alert.
+                log.exception("no alert for mail %s", record.id)
 
     # What takes longer.
 
@@ -226,9 +238,20 @@ class Keeperd:
         """Expire what is old, for ever."""
         while True:
             await asyncio.sleep(HOUSEKEEPING)
-            await asyncio.to_thread(self._quarantine.expire, self._site.quarantine.keep, self._site.quarantine.size)
-            await asyncio.to_thread(self._quarantine.sweep)
-            await asyncio.to_thread(self.journal.prune, time.time() - self._site.journal.keep)
+            try:
+                await asyncio.to_thread(self.expire)
+            except (JournalError, OSError) as error:
+                log.error("nothing is expired now: %s", error)  # noqa: TRY400 the reason is known
+
+    def expire(self) -> None:
+        """Expire what is old, unless the clock has jumped: then nobody knows what is."""
+        jump = _clock_against_uptime() - self._clock
+        if abs(jump) > JUMP:
+            log.error("the clock has jumped by %.0f s; nothing is expired until it is right again or Gatepost starts again", jump)
+            return
+        self._quarantine.expire(self._site.quarantine.keep, self._site.quarantine.size)
+        self._quarantine.sweep()
+        self.journal.prune(time.time() - self._site.journal.keep)
 
     async def tell(self) -> None:
         """Send alerts when they are due, for ever."""
@@ -238,8 +261,21 @@ class Keeperd:
         """Finish what waits, then let go."""
         if self._waiting:
             self._work()
-        self._teller.save()
-        self.journal.close()
+        try:
+            self._teller.save()
+            self.journal.close()
+        except (JournalError, OSError) as error:
+            log.error("ended without saving everything: %s", error)  # noqa: TRY400 the reason is known
+
+
+def _clock_against_uptime() -> float:
+    """The time of day less the uptime (which also counts sleep): constant for as long as nobody sets the clock."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _holds_for_all(error: JournalError | OSError) -> bool:
+    """Whether every other request of the group would meet the same trouble: trying each would only make all of them wait."""
+    return isinstance(error, JournalError) and error.reason != "refused"
 
 
 def _outcomes(outcome: Outcome) -> list[Event]:
@@ -255,8 +291,7 @@ def _outcomes(outcome: Outcome) -> list[Event]:
     ]
 
 
-async def _serve(site: Site, path: Path) -> None:
-    keeper = Keeperd(site)
+async def _serve(keeper: Keeperd, path: Path) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -272,4 +307,9 @@ async def _serve(site: Site, path: Path) -> None:
 
 def run(site: Site, path: Path) -> None:
     """Be the keeper, listening at `path`, until SIGTERM."""
-    asyncio.run(_serve(site, path))
+    try:
+        keeper = Keeperd(site)
+    except (JournalError, KeyFileError, OSError) as error:
+        log.critical("the keeper cannot start, no mail is taken: %s", error)
+        sys.exit(1)
+    asyncio.run(_serve(keeper, path))

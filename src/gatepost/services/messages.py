@@ -6,6 +6,7 @@ Raises: `msgspec.MsgspecError` from `decode_request` and `decode_answer` for byt
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -98,10 +99,11 @@ Answer = Done | Failed | Health
 
 
 class Numbered(msgspec.Struct, frozen=True, array_like=True):
-    """A request with the number that its answer will carry."""
+    """A request with the number that its answer will carry; after `until` (time.monotonic(), one clock for the machine) nobody wants it."""
 
     number: int
     request: Request
+    until: float = math.inf
 
 
 class Answered(msgspec.Struct, frozen=True, array_like=True):

@@ -73,7 +73,10 @@ class Teller:
             for envelope, content in notices:
                 await asyncio.to_thread(self._send, envelope, content, "notice")
             await self._round(time.time())
-            await asyncio.to_thread(self.save)
+            try:
+                await asyncio.to_thread(self.save)
+            except OSError as error:
+                log.warning("pending alerts are not on the disk: %s", error)
 
     async def _round(self, now: float) -> None:
         if now < self._rest_until:

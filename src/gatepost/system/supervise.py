@@ -148,6 +148,8 @@ def _become(child: Child, parent: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         child.run()
         code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001 the edge of a process: whatever it is, it is said, and the process ends
         traceback.print_exc()
     finally:

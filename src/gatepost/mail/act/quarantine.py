@@ -9,6 +9,7 @@ them the mail is still held.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -43,12 +44,17 @@ class Held:
 
 
 class Quarantine:
-    """Kept mail. `now` gives seconds since the epoch."""
+    """Kept mail. `now` gives seconds since the epoch.
+
+    Hold `lock` from `keep` until the event that names the content is in the journal, where others may delete or expire meanwhile:
+    the same content may just be going.
+    """
 
     def __init__(self, contents: Contents, journal: Journal, now: Callable[[], float]) -> None:
         self._contents = contents
         self._journal = journal
         self._now = now
+        self.lock = threading.Lock()
 
     def keep(self, data: Buffer) -> str:
         """Put the bytes of a mail on the disk and give their digest; the journal event that names it comes next, then the answer."""
@@ -124,18 +130,21 @@ class Quarantine:
     def _forget(self, row: Row) -> bool:
         """Say that a mail's bytes are no longer kept, and remove them unless another mail has the same; whether they are removed."""
         self._journal.append([Event(self._now(), "mail.unkept", row.id, {"digest": row.digest})], sync=True)
-        is_shared = bool(self.rows(Query(digest=row.digest, limit=1)))
-        if not is_shared:
-            self._contents.remove(row.digest)
+        with self.lock:
+            is_shared = bool(self.rows(Query(digest=row.digest, limit=1)))
+            if not is_shared:
+                self._contents.remove(row.digest)
         return not is_shared
 
     def sweep(self) -> int:
         """Remove contents that no mail of the journal has, a day old or more: a crash came between file and event, before any answer."""
         removed = 0
         for digest, _, written in self._contents.entries():
-            if written < self._now() - ORPHAN_SECONDS and not self.rows(Query(digest=digest, limit=1)):
-                self._contents.remove(digest)
-                removed += 1
+            if written < self._now() - ORPHAN_SECONDS:
+                with self.lock:
+                    if not self.rows(Query(digest=digest, limit=1)):
+                        self._contents.remove(digest)
+                        removed += 1
         return removed
 
     def _row(self, identifier: str, recipient: str, states: frozenset[State]) -> tuple[Held, Row]:
