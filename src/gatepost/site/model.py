@@ -5,9 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from gatepost.site.base import FilePath, Section
+from gatepost.site.console import Console
 from gatepost.site.integrity import Integrity
 from gatepost.site.mail import Alerts, Engines, Journal, Mail, Metrics, Policy, Quarantine
 from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Translate, Zone
+from gatepost.site.relay import Relay
 
 
 class About(Section):
@@ -23,6 +25,7 @@ class Site(Section):
 
     site: About
     mail: Mail
+    relay: Relay = Relay()
     zones: dict[str, Zone] = Field(default_factory=dict)
     hosts: dict[str, Host] = Field(default_factory=dict)
     services: dict[str, Service] = Field(default_factory=dict)
@@ -37,6 +40,7 @@ class Site(Section):
     journal: Journal = Journal()
     metrics: Metrics = Metrics()
     integrity: Integrity = Integrity()
+    console: Console = Console()
 
     @property
     def virusalerts(self) -> str:
