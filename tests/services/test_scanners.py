@@ -168,3 +168,51 @@ def test_beyond_the_queue_limit_the_next_mail_is_refused(workers: Workers) -> No
         assert [names(verdict) for verdict in await asyncio.gather(*waiting)] == [["shutdown"]] * 2
 
     asyncio.run(scenario())
+
+
+def test_a_worker_that_stands_still_is_killed_and_another_one_scans_its_mail(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped by a signal or stuck in the kernel it cannot end by its own alarm."""
+    monkeypatch.setattr("gatepost.services.scanners.PATIENCE", 0.2)
+
+    async def scenario() -> Verdict:
+        scanners = Scanners(workers.path, wall=0.2)
+        scanners.listen()
+        workers.start()
+        while not scanners.workers:
+            await asyncio.sleep(0.02)
+        os.kill(workers.pids[0], signal.SIGSTOP)
+        verdict = asyncio.ensure_future(scanners.scan(ENVELOPE, spool(b"fine\n")))
+        await asyncio.sleep(0.1)
+        workers.start()
+        try:
+            return await verdict
+        finally:
+            scanners.close()
+
+    assert asyncio.run(scenario()).subject == "fine"
+    assert os.waitpid(workers.pids[0], 0)[1] == signal.SIGKILL
+
+
+def test_out_of_descriptors_a_mail_is_put_off_and_no_worker_is_lost(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.dup
+
+    def full(_descriptor: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    async def scenario() -> tuple[Verdict, Verdict]:
+        scanners = Scanners(workers.path)
+        scanners.listen()
+        workers.start()
+        while not scanners.workers:
+            await asyncio.sleep(0.02)
+        monkeypatch.setattr(os, "dup", full)
+        refused = await scanners.scan(ENVELOPE, spool(b"one\n"))
+        monkeypatch.setattr(os, "dup", real)
+        taken = await scanners.scan(ENVELOPE, spool(b"two\n"))
+        scanners.close()
+        return refused, taken
+
+    refused, taken = asyncio.run(scenario())
+
+    assert names(refused) == ["not-handed-over"]
+    assert taken.subject == "two"

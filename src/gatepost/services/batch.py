@@ -49,7 +49,7 @@ class _Batch:
         self._pids: set[int] = set()
 
     async def run(self, mails: Iterator[Mail], report: Report, workers: int) -> None:
-        scanners = Scanners(self._path)
+        scanners = Scanners(self._path, wall=self._site.mail.limits.wall)
         scanners.listen()
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._replace)
         for _ in range(workers):

@@ -9,7 +9,10 @@ Raises: `OverloadError` when too much waits already; the caller answers a tempor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import signal
 import socket
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -29,6 +32,9 @@ SMALL = 256 * 1024
 
 CRASHES = 2
 """So many workers may die over one mail before it is held as poison."""
+
+PATIENCE = 15.0
+"""Seconds over a mail's time after which a worker is killed that did not end by itself, because it is stopped or stuck in the kernel."""
 
 RECIPIENTS = 1_000
 """Engines are told of so many recipients at most."""
@@ -63,15 +69,24 @@ class _Waiting:
 @dataclass(slots=True, eq=False)
 class _Worker:
     job: _Waiting | None = None
+    watch: asyncio.TimerHandle | None = None
     channel: AsyncChannel = field(init=False)
+
+    def leave(self) -> _Waiting | None:
+        """End the job, however it ended; gives it."""
+        if self.watch is not None:
+            self.watch.cancel()
+        job, self.job, self.watch = self.job, None, None
+        return job
 
 
 class Scanners:
-    """All workers that have connected, and the mails that wait for them."""
+    """All workers that have connected, and the mails that wait for them; `wall` is how many seconds a mail may take."""
 
-    def __init__(self, path: Path, queue_limit: int = 1_000) -> None:
+    def __init__(self, path: Path, queue_limit: int = 1_000, wall: float = 60.0) -> None:
         self._path = path
         self._queue_limit = queue_limit
+        self._patience = wall + PATIENCE
         self._workers: set[_Worker] = set()
         self._idle: deque[_Worker] = deque()
         self._small: deque[_Waiting] = deque()
@@ -94,7 +109,11 @@ class Scanners:
         asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        sock, _address = listener.accept()
+        try:
+            sock, _address = listener.accept()
+        except OSError as error:
+            log.error("a scan worker cannot connect: %s", error)  # noqa: TRY400 the reason is all there is
+            return
         worker = _Worker()
         worker.channel = AsyncChannel(sock, lambda payload, _descriptor: self._finished(worker, payload), lambda: self._lost(worker))
         self._workers.add(worker)
@@ -115,7 +134,21 @@ class Scanners:
         while self._idle and (waiting := self._next()) is not None:
             worker = self._idle.popleft()
             worker.job = waiting
-            worker.channel.send(waiting.payload, waiting.spool.fd)
+            worker.watch = asyncio.get_running_loop().call_later(self._patience, self._frozen, worker)
+            try:
+                worker.channel.send(waiting.payload, waiting.spool.fd)
+            except OSError as error:
+                # Out of descriptors: the mail is put off, the worker has heard nothing and is still idle.
+                worker.leave()
+                self._idle.append(worker)
+                waiting.verdict.set_result(_unchecked("not-handed-over", f"{error.strerror}; raise the limit of open files"))
+
+    def _frozen(self, worker: _Worker) -> None:
+        """A worker that ends neither its mail nor itself, in whatever way: it is killed, and another one tries."""
+        log.error("a scan worker gave no answer for %.0f s; it is killed", self._patience)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(worker.channel.peer, signal.SIGKILL)
+        worker.channel.close()
 
     def _next(self) -> _Waiting | None:
         if waiting := _pop_live(self._small):
@@ -126,7 +159,7 @@ class Scanners:
         return None
 
     def _finished(self, worker: _Worker, payload: bytes) -> None:
-        waiting, worker.job = worker.job, None
+        waiting = worker.leave()
         if waiting is None:
             log.error("a scan worker answered without a question; it is dismissed")
             worker.channel.close()
@@ -147,7 +180,7 @@ class Scanners:
         self._workers.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
-        waiting, worker.job = worker.job, None
+        waiting = worker.leave()
         if waiting is None or waiting.verdict.done():
             return
         waiting.crashes += 1

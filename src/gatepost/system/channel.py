@@ -23,6 +23,7 @@ _LENGTH = struct.Struct("!I")
 _WITH_DESCRIPTOR = 1 << 31
 _LIMIT = 64 << 20
 _CHUNK = 1 << 16
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _ANCILLARY = socket.CMSG_SPACE(8 * array.array("i").itemsize)
 
 Frame = tuple[bytes, int | None]
@@ -138,6 +139,12 @@ class AsyncChannel:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock, self._readable)
         self.closed = False
+
+    @property
+    def peer(self) -> int:
+        """The process that connected, as the kernel knows it."""
+        pid: int = _CREDENTIALS.unpack(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]
+        return pid
 
     def send(self, payload: bytes, descriptor: int | None = None) -> None:
         """Send one frame as soon as the socket takes it. The descriptor may be closed at once: what has to wait keeps a copy."""
