@@ -79,8 +79,7 @@ LEFTOVERS = {
     "system cron": lambda r: _put(r, "etc/cron.d/backup", "0 3 * * * joe /usr/local/bin/backup\n"),
     "sudo": lambda r: _put(r, "etc/sudoers.d/admins", "joe ALL=(ALL) NOPASSWD: ALL\n"),
     "setuid": lambda r: (
-        (_put(r, "usr/local/bin/.helper", "x", 0o4755)
-        and os.chown(r / "usr/local/bin/.helper", 1001, 1001))
+        (_put(r, "usr/local/bin/.helper", "x", 0o4755) and os.chown(r / "usr/local/bin/.helper", 1001, 1001))
         or (r / "usr/local/bin/.helper").chmod(0o4755)
     ),
     "unit": lambda r: _put(r, "etc/systemd/system/sync.service", "[Service]\nExecStart=/home/joe/sync\n"),

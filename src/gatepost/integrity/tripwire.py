@@ -124,6 +124,9 @@ class _Parser:
         return len(after) > 1 and after[0].text.lower() in _ATTRIBUTES and after[1].text == "="
 
     def _recover(self) -> None:
+        """Go to the end of the statement, unless its end was taken already."""
+        if self._place and self._tokens[self._place - 1].text == ";":
+            return
         while self._here.kind != "end" and self._next().text not in (";", "}"):
             pass
 
