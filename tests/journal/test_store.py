@@ -195,6 +195,18 @@ def closed(path, count: int = 3) -> None:
     journal.close()
 
 
+def test_a_journal_taken_away_while_it_is_open_takes_nothing_until_it_is_back(journal, path, tmp_path) -> None:
+    journal.append([judged(1)], sync=True)
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(JournalError, match="put it back") as caught:
+        journal.append([judged(2)], sync=True)
+    assert caught.value.reason == "gone"
+
+    (tmp_path / "elsewhere").rename(path)
+    journal.append([judged(3)], sync=True)
+    assert {row.at for row in journal.search(Query())} == {judged(1).at, judged(3).at}
+
+
 def test_a_journal_that_is_gone_is_an_error_and_not_an_empty_journal(path) -> None:
     closed(path)
     path.unlink()

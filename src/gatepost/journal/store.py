@@ -50,6 +50,12 @@ class Anchor(msgspec.Struct, frozen=True):
     hash: str
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    """The file that a name means now."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Turn errors of SQLite and of the system into the one error of this room."""
@@ -87,6 +93,7 @@ class SqliteJournal:
             self._writer = self._connect()
             self._writer.execute("PRAGMA journal_mode = WAL")
             migrate(self._writer)
+            self._file = _identity(path)
             self._check_anchor(self._writer)
             self._anchor()
 
@@ -149,11 +156,17 @@ class SqliteJournal:
         found = newest or connection.execute("SELECT sequence, hash FROM chain_start").fetchone()
         return found[0], found[1]
 
+    def _check_same(self) -> None:
+        """SQLite would write on into a file that has no name any more, and everything in it would be lost at its end."""
+        if not self._path.exists() or _identity(self._path) != self._file:
+            raise JournalError("gone", f"the journal {self._path} is gone while Gatepost writes it; put it back, or restart Gatepost")
+
     def append(self, events: Sequence[Event], *, sync: bool) -> None:
         """Write events in one transaction: all or none. With `sync` they are on the disk when this returns."""
         if not events:
             return
         with self._lock, _named(self._path):
+            self._check_same()
             # NORMAL leaves the write-ahead log to the system's own pace; FULL syncs it at commit, with all that was written before.
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
             with self._transaction():
