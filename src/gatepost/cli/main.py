@@ -24,6 +24,7 @@ SUBJECTS = {
     "log": "what happened, newest last",
     "message": "the whole way of one mail, and why",
     "quarantine": "list, show, release and delete what was stopped",
+    "console": "the web console: serve it, make accounts",
     "engines": "certify and list the scanning engines",
     "status": "is everything scanned, and is everybody alive",
     "doctor": "find what is wrong with this installation, with remedies",

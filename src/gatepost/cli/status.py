@@ -10,12 +10,10 @@ import typer
 from rich.console import Console
 
 from gatepost.cli.common import SITE, JsonOption, SiteOption, ask_keeper, moment, site_of
+from gatepost.services.health import judge
 from gatepost.services.messages import Done, Health, Look
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-SILENT = 10.0
-"""Seconds without a heartbeat after which the front counts as dead."""
 
 
 @app.command()
@@ -36,16 +34,6 @@ def status(site: SiteOption = SITE, json_lines: JsonOption = False) -> None:
     else:
         _show(health, sentence, well=well)
     raise typer.Exit(0 if well else 1)
-
-
-def judge(health: Health, now: float) -> tuple[str, bool]:
-    """What the numbers mean, and whether all is well."""
-    beat = health.beat
-    if beat is None or now - beat.at > SILENT:
-        return "no mail is taken: the front does not answer", False
-    if not beat.workers:
-        return "no mail is taken: no scan worker lives; senders are asked to come again", False
-    return "mail is taken, and all of it is scanned before it is delivered", True
 
 
 def _show(health: Health, sentence: str, *, well: bool) -> None:

@@ -1,0 +1,128 @@
+"""The quarantine: what is held for whom, a safe look into it, release and deletion after saying exactly what will happen.
+
+People with the role of a user see and do here what concerns their own address, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from starlette.responses import Response
+
+from gatepost.console.desk import DeskError
+from gatepost.console.listing import TEXTS, VERDICTS, chips, page, query_of
+from gatepost.console.preview import preview
+from gatepost.console.rights import Right, Role
+from gatepost.console.visit import Refused, Visit
+from gatepost.journal.interface import Query, Row
+from gatepost.journal.states import State
+from gatepost.mail.act.quarantine import RELEASABLE
+from gatepost.mail.decide.direction import domain_of
+
+MOST_ROWS = 10_000
+MOST_PICKS = 500
+ACTS = ("release", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pick will do: the row, and for a release the next hop that gets its bytes."""
+
+    row: Row
+    next_hop: str
+
+    @property
+    def pick(self) -> str:
+        """How a form names it."""
+        return f"{self.row.id} {self.row.recipient}"
+
+
+def show(visit: Visit) -> Response:
+    """What is held; with `all`, refused mail whose bytes are kept too."""
+    parameters = dict(visit.request.query_params)
+    everything = bool(visit.asked("all"))
+    states = (State.QUARANTINED, State.REJECTED) if everything else (State.QUARANTINED,)
+    query = _scoped(visit, replace(query_of(parameters), states=states, kept=True))
+    return visit.page(
+        "quarantine.html",
+        found=page(visit.console.journal, query),
+        verdicts=[chip for chip in chips(visit.console.journal, query, "verdict", VERDICTS) if chip.value != "clean"],
+        given={name: visit.asked(name) for name in (*TEXTS, "since", "until")},
+        everything=everything,
+        keep_days=visit.console.site.quarantine.keep / 86_400,
+    )
+
+
+def _scoped(visit: Visit, query: Query) -> Query:
+    return replace(query, recipient=visit.user.address) if visit.user.role is Role.USER else query
+
+
+def rows_of(visit: Visit, identifier: str) -> list[Row]:
+    """The rows of one kept mail that this visitor may see."""
+    rows = visit.console.journal.search(_scoped(visit, Query(id=identifier.upper(), kept=True, limit=MOST_ROWS)))
+    if not rows:
+        raise Refused(404, visit.words("No kept mail has this id; it may have expired or been deleted."))
+    return rows
+
+
+def one(visit: Visit) -> Response:
+    """A safe look into one kept mail."""
+    rows = rows_of(visit, visit.request.path_params["id"])
+    raw = visit.console.contents.get(rows[0].digest)
+    visit.console.accounts.note(visit.user.name, visit.client, "looked into", rows[0].id)
+    return visit.page(
+        "held.html",
+        id=rows[0].id,
+        recipients=rows,
+        mail=preview(raw),
+        releasable=[row for row in rows if row.state in RELEASABLE and visit.may(Right.ACT)],
+    )
+
+
+def confirm(visit: Visit) -> Response:
+    """Say what will happen, before it does."""
+    return visit.page("confirm.html", act=_act(visit), plans=_plans(visit))
+
+
+def _act(visit: Visit) -> str:
+    chosen = visit.sent("act")
+    if chosen not in ACTS:
+        raise Refused(400, "There is no such deed.")
+    return chosen
+
+
+def _plans(visit: Visit) -> list[Plan]:
+    picks = list(dict.fromkeys(visit.all_sent("pick")))
+    if not picks:
+        raise Refused(400, visit.words("Nothing was chosen: tick the mails first."))
+    if len(picks) > MOST_PICKS:
+        raise Refused(400, visit.words("At most 500 mails at a time."))
+    return [plan(visit, *pick.partition(" ")[::2]) for pick in picks]
+
+
+def plan(visit: Visit, identifier: str, recipient: str) -> Plan:
+    """What releasing this mail to this recipient would do."""
+    row = next((row for row in rows_of(visit, identifier) if row.recipient == recipient.lower()), None)
+    if row is None:
+        raise Refused(404, visit.words("This mail was not for this recipient."))
+    if row.state not in RELEASABLE:
+        raise Refused(409, visit.words("This mail is no longer held for this recipient."))
+    site = visit.console.site
+    return Plan(row, site.mail.smtp.next_hop or site.next_hop(domain_of(row.recipient)))
+
+
+def act(visit: Visit) -> Response:
+    """Do it, one after the other; what could not be done is said, and stays held."""
+    chosen, plans = _act(visit), _plans(visit)
+    done, failed = [], []
+    for one_plan in plans:
+        row = one_plan.row
+        deed = visit.console.desk.release if chosen == "release" else visit.console.desk.delete
+        try:
+            deed(row.id, row.recipient, visit.user.name)
+        except DeskError as error:
+            failed.append((one_plan, str(error)))
+        else:
+            done.append(one_plan)
+            visit.console.accounts.note(visit.user.name, visit.client, f"{chosen}d", f"{row.id} {row.recipient}")
+    return visit.page("acted.html", 200 if not failed else 502, act=chosen, done=done, failed=failed)
