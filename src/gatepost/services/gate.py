@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gatepost.journal.event import new_id
 from gatepost.mail.act import receipt
 from gatepost.mail.act.release import released
-from gatepost.mail.act.rewrite import field_names, field_value
+from gatepost.mail.act.rewrite import field_names, field_value, header_block
 from gatepost.mail.decide.direction import Perimeter
 from gatepost.mail.decide.policy import Context, decide
 from gatepost.mail.decide.reply import combine, settle
-from gatepost.mail.model import Answer, Decision, Direction, Disposition, Envelope, HeaderEdit, Reply, Verdict
+from gatepost.mail.model import Answer, Buffer, Decision, Direction, Disposition, Envelope, HeaderEdit, Reply, Verdict
 from gatepost.mail.receive.spool import Spool
 from gatepost.services.complaints import Complaints
 from gatepost.services.keeper import Keeper, KeeperError
@@ -87,7 +87,7 @@ class Gate:
 
     def _decide(self, envelope: Envelope, directions: Mapping[str, Direction], verdict: Verdict, spool: Spool) -> tuple[Decision, ...]:
         zone = self._perimeter.zone(envelope.client)
-        token = released(spool.view(), self._public_key, time.time())
+        token = released(spool.view(), self._public_key, time.time()) if _has_ours(spool.view()) else None
         contexts = (
             Context(recipient, direction, zone, token.allows(recipient) if token else frozenset())
             for recipient, direction in directions.items()
@@ -97,11 +97,10 @@ class Gate:
     def _edits(self, decisions: tuple[Decision, ...], spool: Spool) -> tuple[HeaderEdit, ...]:
         """Fields of our name that we did not write are taken out; spam is marked."""
         raw = spool.view()
-        return (
-            *receipt.strip_forged(field_names(raw)),
-            *receipt.spam_header(decisions),
-            *receipt.subject_tag(decisions, field_value(raw, "Subject")),
-        )
+        forged = receipt.strip_forged(field_names(raw)) if _has_ours(raw) else ()
+        tagged = any(decision.tag for decision in decisions)
+        subject = receipt.subject_tag(decisions, field_value(raw, "Subject")) if tagged else ()
+        return (*forged, *receipt.spam_header(decisions), *subject)
 
     async def _record(self, record: Record, answer: Answer, spool: Spool) -> Answer:
         """Have it written down, and only then give the answer, with the receipt in its header."""
@@ -133,3 +132,8 @@ class Gate:
     async def drain(self) -> None:
         """Wait until everything is recorded."""
         await asyncio.gather(*self._telling)
+
+
+def _has_ours(raw: Buffer) -> bool:
+    """Whether a header field has a name that only we may give; a quick look that most mails pass."""
+    return receipt.OURS.encode() in bytes(header_block(raw)).lower()

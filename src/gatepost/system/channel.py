@@ -138,6 +138,7 @@ class AsyncChannel:
         self._unsent: deque[tuple[memoryview, int | None]] = deque()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sock, self._readable)
+        self._full = False
         self.closed = False
 
     @property
@@ -150,10 +151,20 @@ class AsyncChannel:
         """Send one frame as soon as the socket takes it. The descriptor may be closed at once: what has to wait keeps a copy."""
         if self.closed:
             raise BrokenPipeError("the channel is closed")
-        copy = None if descriptor is None else os.dup(descriptor)
-        self._unsent.append((memoryview(encode(payload, descriptor=descriptor is not None)), copy))
-        if len(self._unsent) == 1:
-            self._writable()
+        data = memoryview(encode(payload, descriptor=descriptor is not None))
+        if not self._unsent:
+            try:
+                sent = self._sock.sendmsg([data], _rights(descriptor))
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.close()
+                return
+            if sent == len(data):
+                return
+            data, descriptor = data[sent:], None if sent else descriptor
+        self._unsent.append((data, None if descriptor is None else os.dup(descriptor)))
+        self._writable()
 
     def _writable(self) -> None:
         try:
@@ -166,11 +177,14 @@ class AsyncChannel:
                 if sent == len(data):
                     self._unsent.popleft()
         except BlockingIOError:
+            self._full = True
             self._loop.add_writer(self._sock, self._writable)
         except OSError:
             self.close()
         else:
-            self._loop.remove_writer(self._sock)
+            if self._full:
+                self._full = False
+                self._loop.remove_writer(self._sock)
 
     def _readable(self) -> None:
         try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gatepost.mail.model import Direction, Envelope, Reply
 from gatepost.site.base import parse_domain
@@ -53,7 +54,7 @@ class Perimeter:
     def zone(self, client: str) -> str:
         """The zone of a sending host's address; "" when nothing is known of it."""
         try:
-            address = ipaddress.ip_address(client.removeprefix("IPv6:"))
+            address = _address(client)
         except ValueError:
             return ""
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
@@ -95,6 +96,13 @@ class Perimeter:
         return None
 
 
+@lru_cache(maxsize=4096)
+def _address(client: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """A host's address, remembered: the same hosts send again and again. Raises ValueError."""
+    return ipaddress.ip_address(client.removeprefix("IPv6:"))
+
+
+@lru_cache(maxsize=4096)
 def domain_of(address: str) -> str:
     """The domain of an address in its ASCII form; "" when it has none that is valid."""
     try:
