@@ -13,6 +13,7 @@ from gatepost.mail.model import Buffer, Direction, Envelope, Finding, Kind, Verd
 from gatepost.mail.receive.spool import Spool
 from gatepost.services import scand
 from gatepost.services.scanners import SMALL, OverloadError, Scanners
+from gatepost.system.channel import AsyncChannel
 
 ENVELOPE = Envelope("a@example.org", ("b@example.org",))
 
@@ -194,9 +195,9 @@ def test_a_worker_that_stands_still_is_killed_and_another_one_scans_its_mail(wor
 
 
 def test_out_of_descriptors_a_mail_is_put_off_and_no_worker_is_lost(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.dup
+    real = AsyncChannel.send
 
-    def full(_descriptor: int) -> int:
+    def full(*_arguments: object) -> None:
         raise OSError(24, "Too many open files")
 
     async def scenario() -> tuple[Verdict, Verdict]:
@@ -205,9 +206,9 @@ def test_out_of_descriptors_a_mail_is_put_off_and_no_worker_is_lost(workers: Wor
         workers.start()
         while not scanners.workers:
             await asyncio.sleep(0.02)
-        monkeypatch.setattr(os, "dup", full)
+        monkeypatch.setattr(AsyncChannel, "send", full)
         refused = await scanners.scan(ENVELOPE, spool(b"one\n"))
-        monkeypatch.setattr(os, "dup", real)
+        monkeypatch.setattr(AsyncChannel, "send", real)
         taken = await scanners.scan(ENVELOPE, spool(b"two\n"))
         scanners.close()
         return refused, taken
