@@ -214,7 +214,7 @@ def accept(
     choice = Choice(frozenset(items or ()), tuple(path or ()), tuple(package or ()), everything)
     chosen = accepting.accept(watched.state, root, choice, who or _caller(), why, _signer(watched, key), time.time())
     if as_json:
-        print(json.dumps([{"path": shown(c.key), "kind": c.kind.value} for c in chosen]))
+        print(json.dumps([{"path": shown(path_of(c.key)), "kind": c.kind.value} for c in chosen]))
     else:
         print(f"accepted {len(chosen)}: {why}")
         for change in chosen[:20]:

@@ -30,7 +30,7 @@ h2{font-size:1.05rem;margin:1.8rem 0 .5rem}
 .card span{font-size:.85rem;opacity:.75}
 .alarm{border-left:.35rem solid #b3261e;background:#b3261e1a;padding:.7rem 1rem;margin:.8rem 0;border-radius:.3rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem} td,th{padding:.35rem .5rem;text-align:left;vertical-align:top;border-bottom:1px solid #8883}
-code{font:.86rem/1.4 ui-monospace,monospace;overflow-wrap:anywhere} del{opacity:.65;text-decoration:none} .n{opacity:.6;text-align:right;width:2.2rem}
+code{font:.86rem/1.4 ui-monospace,monospace;overflow-wrap:anywhere} del{opacity:.65;text-decoration:none} .n{opacity:.6;text-align:right;width:2.2rem} .k{width:6rem}
 .tag{color:#fff;border-radius:.3rem;padding:.05rem .45rem;font-size:.8rem} .num{text-align:right;white-space:nowrap}
 footer{margin-top:2rem;font-size:.82rem;opacity:.75}
 """
@@ -88,12 +88,15 @@ def _findings(report: Report) -> Iterator[str]:
 
 
 def _row(number: int, finding: Finding) -> str:
-    details = "<br>".join(
-        f"{escape(name)}: <del><code>{escape(old)}</code></del> &rarr; <code>{escape(new)}</code>"
-        for name, old, new in text.telling(finding.details)
-    )
+    details = "<br>".join(_detail(*detail) for detail in text.telling(finding.details))
     rest = "<br>".join(part for part in (details, escape(finding.note)) if part)
-    return f'<tr><td class="n">{number}</td><td>{escape(finding.kind)}</td><td><code>{escape(finding.path)}</code><br>{rest}</td></tr>'
+    return f'<tr><td class="n">{number}</td><td class="k">{escape(finding.kind)}</td><td><code>{escape(finding.path)}</code><br>{rest}</td></tr>'
+
+
+def _detail(name: str, old: str, new: str) -> str:
+    """One attribute; the whole value is in the tool tip where a short one is shown."""
+    values = (f'<code title="{escape(value)}">{escape(text.short(name, value))}</code>' for value in (old, new))
+    return f"{escape(name)}: <del>{next(values)}</del> &rarr; {next(values)}"
 
 
 def _explained(report: Report) -> Iterator[str]:
@@ -108,8 +111,6 @@ def _explained(report: Report) -> Iterator[str]:
 def _footer(report: Report) -> Iterator[str]:
     made = text.moment(report.baseline_made) if report.baseline_made else "never"
     lines = [f"Canary: {text.canary_line(report)}.", f"Baseline {report.baseline[:12] or 'none'}, made {made}."]
-    lines.append(
-        f"Follows report {report.sequence - 1} ({report.former[:12]}); ledger of {report.ledger_records} records ({report.ledger[:12]})."
-    )
+    lines.append(f"Chain: {text.chain_line(report)}.")
     lines += [f"Accepted: {line}" for line in report.accepted] + [f"Note: {note}" for note in report.notes]
     yield "<footer>" + "<br>".join(escape(line) for line in lines) + "</footer>"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from gatepost.integrity.canary import MEANING, Song
+from gatepost.integrity.chain import START
 from gatepost.integrity.report import Finding, Report, Status
 
 HEADLINE: Final = {
@@ -53,11 +54,17 @@ def canary_line(report: Report) -> str:
     return f"{mark}, nonce {report.canary.nonce[:8]}: {MEANING[report.canary.song]}"
 
 
+def chain_line(report: Report) -> str:
+    """What the report hangs on."""
+    before = f"follows report {report.sequence - 1} ({report.former[:12]})" if report.former != START else "the first report"
+    return f"{before}, ledger of {report.ledger_records} records ({report.ledger[:12]})"
+
+
 def finding_lines(number: int, finding: Finding) -> Iterator[str]:
     """One finding with its number: what happened to which path, then the details below."""
     yield f"{number:5} {_SIGNS.get(finding.kind, '?')} {finding.kind:9} {finding.path}"
     for name, old, new in telling(finding.details):
-        yield f"        {name:12} {_short(name, old)}  ->  {_short(name, new)}"
+        yield f"        {name:12} {short(name, old)}  ->  {short(name, new)}"
     if finding.note:
         yield f"        {finding.note}"
 
@@ -67,7 +74,8 @@ def telling(details: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str
     return [d for d in details if d[0] != "ctime" or len(details) == 1]
 
 
-def _short(name: str, value: str) -> str:
+def short(name: str, value: str) -> str:
+    """A value cut to what people compare: the start of a digest, a time to the second."""
     return value[:12] if name == "content" else value.replace(" UTC", "").partition(".")[0] if name in ("mtime", "ctime") else value
 
 
@@ -82,7 +90,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"  canary    {canary_line(report)}"
     yield f"  looked at {_work(report)}"
     yield f"  baseline  {report.baseline[:12] or 'none'}, made {moment(report.baseline_made) if report.baseline_made else 'never'}"
-    yield f"  chain     follows report {report.sequence - 1} ({report.former[:12]}), ledger of {report.ledger_records} ({report.ledger[:12]})"
+    yield f"  chain     {chain_line(report)}"
     for line in report.accepted:
         yield f"  accepted  {line}"
     for note in report.notes:
@@ -105,6 +113,8 @@ def _findings(report: Report) -> Iterator[str]:
         for number, finding in members[: max(left, 0)]:
             yield from finding_lines(number, finding)
         left -= len(members)
+    if report.findings:
+        yield "\nMeant by somebody?  gatepost integrity accept NUMBER... --why REASON   (also --path, --package, --all)"
     if left < 0 or report.hidden:
         yield f"  ... and {max(-left, 0) + report.hidden:,} more; --json lists {len(report.findings):,}"
 
