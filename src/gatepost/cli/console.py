@@ -117,7 +117,7 @@ def totp(name: Name, site: SiteOption = SITE) -> None:
     if accounts.find(name) is None:
         fail(f"there is no user {name!r}")
     secret = pyotp.random_base32()
-    sys.stdout.write(f"{pyotp.TOTP(secret).provisioning_uri(name, issuer_name=f'Gatepost {declared.site.name}')}\n")
+    sys.stdout.write(f"{pyotp.TOTP(secret, name=name, issuer=f'Gatepost {declared.site.name}').provisioning_uri()}\n")
     try:
         accounts.set_totp(name, secret, str(typer.prompt("Code that the app shows now")))
     except AccountError as error:

@@ -9,17 +9,19 @@ import tempfile
 import time
 import zipfile
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from email.policy import SMTP
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from gatepost.cli.common import fail, printable
 from gatepost.cli.log import table
-from gatepost.journal.interface import Query
+from gatepost.journal.interface import JournalError, Query
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act.receipt import FIELD, ReceiptError, verify_receipt
 from gatepost.mail.inspect.samples import EICAR
@@ -28,6 +30,7 @@ from gatepost.report.story import plain, story
 from gatepost.services import keys
 from gatepost.services.gateway import StartError
 from gatepost.services.playground import Mailbox, Playground, free_port, tried
+from gatepost.services.pretend import PretendError, pretend
 from gatepost.site.model import Site
 from gatepost.system import logs
 
@@ -78,13 +81,21 @@ class Inbox:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    month: Annotated[Path | None, typer.Option(metavar="DIR", help="Instead: write a month of made-up mail for gatepost run here.")] = None,
+    mails: Annotated[int, typer.Option(min=100, help="With --month: so many mails.")] = 20_000,
+) -> None:
     """Send clean and infected mail through a real gateway here, in and out, and show what became of each. Takes a few seconds.
 
-    Example:
+    Examples:
 
         gatepost demo
+
+        gatepost demo --month .run && gatepost run --site examples/widget/site.toml
     """
+    if month is not None:
+        _pretend(month.resolve(), mails)
+        return
     console = Console(highlight=False)
     console.width = max(console.width, WIDTH)
     logs.to_nowhere()
@@ -92,6 +103,18 @@ def demo() -> None:
         delivered, stopped, unscanned = _play(console, Path(folder))
     sys.stdout.write(f"demo: {delivered} delivered, {stopped} stopped, {unscanned} unscanned\n")
     raise typer.Exit(1 if unscanned else 0)
+
+
+def _pretend(folder: Path, mails: int) -> None:
+    """Fill the state of a tried site."""
+    site, _notes = tried(Site.model_validate(WIDGET), folder, free_port(), free_port())
+    try:
+        count = pretend(site, datetime.now().astimezone(), mails)
+    except (PretendError, JournalError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    sys.stdout.write(f"{mails:,} mails ({count:,} events) are in {folder}; gatepost run --folder {folder} shows them in the console\n")
 
 
 def _play(console: Console, folder: Path) -> tuple[int, int, int]:

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from gatepost.console.door import HEADERS, Screen, dressed, guarded
 from gatepost.console.rights import Right
-from gatepost.console.screens import login, message, messages, overview, quarantine
+from gatepost.console.screens import links, login, message, messages, overview, quarantine
 from gatepost.console.visit import Console
 
 THREADS = 4
@@ -33,8 +33,11 @@ SCREENS = (
     Screen("/login", login.enter, Right.ANYBODY, "POST"),
     Screen("/logout", login.leave, Right.PERSON, "POST"),
     Screen("/settings", login.settings, Right.ANYBODY, "POST"),
+    Screen("/link/{token}", links.show, Right.ANYBODY),
+    Screen("/link/{token}", links.use, Right.ANYBODY, "POST"),
     Screen("/overview", overview.show, Right.OVERVIEW),
     Screen("/messages", messages.show, Right.MESSAGES),
+    Screen("/messages.csv", messages.export, Right.MESSAGES),
     Screen("/messages/{id}", message.show, Right.MESSAGES),
     Screen("/quarantine", quarantine.show, Right.QUARANTINE),
     Screen("/quarantine/{id}", quarantine.one, Right.CONTENT),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from gatepost.console.visit import Refused
 from gatepost.journal.interface import Column, Journal, Query, Row
@@ -44,7 +45,7 @@ class Chip:
 
 def query_of(parameters: Mapping[str, str], states: Sequence[str] = ()) -> Query:
     """What the parameters ask for. Days are local and written 2026-11-23; `until` is the last day that counts."""
-    texts = {name: parameters.get(name, "").strip() for name in TEXTS}
+    texts: dict[str, Any] = {name: parameters.get(name, "").strip() for name in TEXTS}
     known = {str(state) for state in State}
     if unknown := [state for state in states if state not in known]:
         raise Refused(400, f"There is no state {unknown[0]!r}.")

@@ -18,6 +18,7 @@ from gatepost.journal.interface import Query, Row
 from gatepost.journal.states import State
 from gatepost.mail.act.quarantine import RELEASABLE
 from gatepost.mail.decide.direction import domain_of
+from gatepost.site.model import Site
 
 MOST_ROWS = 10_000
 MOST_PICKS = 500
@@ -107,8 +108,12 @@ def plan(visit: Visit, identifier: str, recipient: str) -> Plan:
         raise Refused(404, visit.words("This mail was not for this recipient."))
     if row.state not in RELEASABLE:
         raise Refused(409, visit.words("This mail is no longer held for this recipient."))
-    site = visit.console.site
-    return Plan(row, site.mail.smtp.next_hop or site.next_hop(domain_of(row.recipient)))
+    return Plan(row, next_hop_of(visit.console.site, row.recipient))
+
+
+def next_hop_of(site: Site, recipient: str) -> str:
+    """Where mail to this recipient goes on to."""
+    return site.mail.smtp.next_hop or site.next_hop(domain_of(recipient))
 
 
 def act(visit: Visit) -> Response:
