@@ -115,8 +115,12 @@ def tripwire(tree: Path, folder: Path) -> None:
     (folder / "cfg.txt").write_text(f"ROOT=/usr/sbin\n{settings}EDITOR=/bin/true\nMAILMETHOD=SENDMAIL\nMAILPROGRAM=/bin/true\n")
     keys = ["-P", "bench-key", "-Q", "bench-key"]
     subprocess.run(["twadmin", "-m", "G", "-S", "site.key", "-L", "local.key", *keys], check=True, capture_output=True, cwd=folder)
-    subprocess.run(["twadmin", "-m", "F", "-c", "tw.cfg", "-S", "site.key", "-Q", "bench-key", "cfg.txt"], check=True, capture_output=True, cwd=folder)
-    subprocess.run(["twadmin", "-m", "P", "-c", "tw.cfg", "-S", "site.key", "-Q", "bench-key", "pol.txt"], check=True, capture_output=True, cwd=folder)
+    subprocess.run(
+        ["twadmin", "-m", "F", "-c", "tw.cfg", "-S", "site.key", "-Q", "bench-key", "cfg.txt"], check=True, capture_output=True, cwd=folder
+    )
+    subprocess.run(
+        ["twadmin", "-m", "P", "-c", "tw.cfg", "-S", "site.key", "-Q", "bench-key", "pol.txt"], check=True, capture_output=True, cwd=folder
+    )
     base = ["tripwire", "-c", "tw.cfg"]
     measured("Tripwire init", lambda: subprocess.run([*base, "-m", "i", "-P", "bench-key"], cwd=folder, check=False, capture_output=True))
     for name in ("Tripwire check", "Tripwire check again"):

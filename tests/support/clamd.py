@@ -18,6 +18,7 @@ from gatepost.mail.inspect.engine import EngineError
 from tests.support.eicar import EICAR, MARKER
 
 START_SECONDS = 60.0
+DEFAULT = "MaxThreads 4\n"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def running_clamd(settings: str = "", home: Path | None = None) -> Iterator[Clam
         write_signatures(folder / "db")
         (folder / "clamd.conf").write_text(
             f"DatabaseDirectory {folder}/db\nLocalSocket {folder}/clamd.sock\nTemporaryDirectory {folder}\n"
-            f"LogFile {folder}/clamd.log\nForeground yes\nMaxThreads 4\n{settings}"
+            f"LogFile {folder}/clamd.log\nForeground yes\n{settings or DEFAULT}"
         )
         process = subprocess.Popen(["clamd", "-c", str(folder / "clamd.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         clamd = Clamd(folder / "clamd.sock", folder, process)
