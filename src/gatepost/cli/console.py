@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import time
 from typing import Annotated
@@ -171,3 +172,11 @@ def login_link(site: Site, name: str) -> str:
     """An address that logs in the user `name` once."""
     sessions = Sessions(consoled.database(site), time.time, site.console.idle, site.console.longest)
     return f"{consoled.address(site)}/link/{sessions.make_link(Link('login', name, ''), LOGIN_LINK)}"
+
+
+def first_link(site: Site) -> str:
+    """An address that logs in the user admin, an administrator, who is made with a password that nobody knows if there is none yet."""
+    accounts = _accounts(site)
+    if accounts.find("admin") is None:
+        accounts.add("admin", Role.ADMINISTRATOR, secrets.token_urlsafe())
+    return login_link(site, "admin")

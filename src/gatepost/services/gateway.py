@@ -1,4 +1,4 @@
-"""The mail gateway as one command: keeper, front and scan workers under one supervisor.
+"""The mail gateway as one command: keeper, front, scan workers and, where it is declared, the console under one supervisor.
 
 What it does: binds the listening sockets, loads what workers share, forks everybody, reloads on SIGHUP without dropping a mail
 (a bad site file changes nothing), drains on SIGTERM.
@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 import gatepost
+from gatepost.journal.interface import JournalError
+from gatepost.journal.store import SqliteJournal
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.mail.receive.milter_listen import ListenError, listen
 from gatepost.services import frontd, keeperd, keys, scand, wiring
@@ -37,6 +44,9 @@ SLACK = 5.0
 
 DRAIN = 40.0
 """Seconds that all processes together have to finish."""
+
+DESCRIPTORS = 1 << 16
+"""Open files that one process may have, where the hard limit allows it."""
 
 READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/proc/self", "/proc/meminfo")
 """What a scan worker may read and run besides Python itself: system libraries and unpacking programs."""
@@ -62,10 +72,11 @@ class Gateway:
     def __init__(self, read: Callable[[], Site]) -> None:
         self._read = read
         site = read()
+        _raise_descriptor_limit()
         self._run = Path(site.site.run)
-        self._prepare(site)
+        self._key = self._prepare(site)
+        _check_journal(site)
         self._sockets = _bind(site)
-        self._key = keys.public_receipts(Path(site.site.state) / "keys")
         self._supervisor = Supervisor(self._reload)
         self._keeper = Child("keeper", lambda: keeperd.run(self._generation.site, self._keep))
         self._generation = self._make(1, site)
@@ -74,18 +85,22 @@ class Gateway:
     def _keep(self) -> Path:
         return self._run / "keeper.sock"
 
-    def _prepare(self, site: Site) -> None:
-        """Make the folders and load the engines, or say what is wrong before anything runs."""
+    def _prepare(self, site: Site) -> Ed25519PublicKey:
+        """Make the folders, load the engines, try the certificate and give the public key, or say what is wrong before anything runs."""
         try:
             make_directory(Path(site.site.state))
             make_directory(self._run, 0o755)
             make_directory(self._run / "scratch")
             wiring.preload(site)
             wiring.scheduler(site).close()
-        except EngineError as error:
+            frontd.tls(site)
+            return keys.public_receipts(Path(site.site.state) / "keys")
+        except (EngineError, KeyFileError) as error:
             raise StartError(str(error)) from None
-        except KeyFileError as error:
-            raise StartError(str(error)) from None
+        except ssl.SSLError as error:
+            raise StartError(
+                f"certificate or key of mail.smtp.tls cannot be used: {error.reason}; both must be PEM and belong together"
+            ) from None
         except OSError as error:
             raise StartError(
                 f"{error.filename}: {error.strerror}; give the user who runs this the right to it, or name another folder"
@@ -103,6 +118,8 @@ class Gateway:
         """Run until SIGTERM or SIGINT."""
         self._supervisor.add(self._keeper)
         self._start(self._generation)
+        if self._generation.site.console.listen:
+            self._supervisor.add(Child("console", lambda: _console(self._generation.site)))
         log.info("serving %s with %d scan workers", self._generation.site.site.name, len(self._generation.workers))
         self._supervisor.serve(DRAIN)
 
@@ -119,6 +136,8 @@ class Gateway:
         except (SiteError, StartError) as error:
             log.error("not reloaded, the old configuration stays:\n%s", error)  # noqa: TRY400 the user's mistake, not ours
             return
+        if _listeners(site) != _listeners(self._generation.site):
+            log.warning("listening addresses and the folders state and run are taken over by a restart only, not by a reload")
         old, self._generation = self._generation, self._make(self._generation.number + 1, site)
         self._start(self._generation)
         self._supervisor.again(self._keeper)
@@ -126,6 +145,20 @@ class Gateway:
         for worker in old.workers:
             worker.restart = False
         log.info("reloaded %s", site.site.name)
+
+
+def _check_journal(site: Site) -> None:
+    """Open the journal as the keeper will, so that one that is damaged or gone is said here, once."""
+    try:
+        SqliteJournal(Path(site.site.state) / "journal.sqlite").close()
+    except JournalError as error:
+        raise StartError(str(error)) from None
+
+
+def _raise_descriptor_limit() -> None:
+    """Every connection and every mail under way takes descriptors; shells set the soft limit low for the sake of old programs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, DESCRIPTORS), hard))
 
 
 def _bind(site: Site) -> Sockets:
@@ -138,10 +171,21 @@ def _bind(site: Site) -> Sockets:
         raise StartError(str(error)) from None
 
 
+def _listeners(site: Site) -> tuple[object, ...]:
+    """What a reload does not change."""
+    return site.mail.milter, site.mail.smtp.listen, site.site.state, site.site.run
+
+
 def _bind_smtp(written: str) -> socket.socket:
     endpoint = parse_endpoint(written, 25)
     kind = "inet6" if ":" in endpoint.host else "inet"
     return listen(f"{kind}:{endpoint.host}:{endpoint.port}")
+
+
+def _console(site: Site) -> None:
+    """The console's life. Its packages are an extra, so they are loaded only where a console is declared."""
+    consoled = import_module("gatepost.services.consoled")
+    consoled.run(site)
 
 
 def _scan(site: Site, path: Path, scratch: Path) -> None:

@@ -23,6 +23,7 @@ from gatepost.mail.receive.smtp_server import ServerLimits, SmtpServer
 from gatepost.mail.receive.spool import Spool
 from gatepost.services.gateway import Gateway, StartError
 from gatepost.site.base import parse_endpoint
+from gatepost.site.console import Console
 from gatepost.site.mail import Engine, Recipients
 from gatepost.site.model import Site
 
@@ -112,8 +113,8 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def tried(site: Site, folder: Path, next_hop: int, smtp: int) -> tuple[Site, list[str]]:
-    """The site as it runs here, and what differs from what it declares, a sentence each."""
+def tried(site: Site, folder: Path, next_hop: int, smtp: int, console: int = 0) -> tuple[Site, list[str]]:
+    """The site as it runs here, and what differs from what it declares, a sentence each. `console` is its port, 0 for none."""
     mail = site.mail.model_copy(
         update={
             "next_hop": f"127.0.0.1:{next_hop}",
@@ -132,7 +133,13 @@ def tried(site: Site, folder: Path, next_hop: int, smtp: int) -> tuple[Site, lis
         for name, engine in site.engines.items()
         if not _is_here(engine)
     ]
-    return site.model_copy(update={"site": about, "mail": mail, "engines": engines}), notes
+    return site.model_copy(update={"site": about, "mail": mail, "engines": engines, "console": _console(site, console)}), notes
+
+
+def _console(site: Site, port: int) -> Console:
+    """The console on the loopback, where it needs no certificate."""
+    listen = f"127.0.0.1:{port}" if port else None
+    return site.console.model_copy(update={"listen": listen, "url": "", "certificate": None, "key": None})
 
 
 def _is_here(engine: Engine) -> bool:
