@@ -14,7 +14,7 @@ from ipaddress import ip_network
 from gatepost.firewall.catalogue import IPNetwork, subtract
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.findings import Finding, findings, outside
-from gatepost.firewall.formula import Field, Name, Range, leaves
+from gatepost.firewall.formula import And, Field, Name, Range, leaves
 from gatepost.firewall.harden import is_switch
 from gatepost.firewall.intent import impossible_outside
 from gatepost.firewall.iptables_script import Line, Script, read_script
@@ -212,7 +212,8 @@ def _swapped(ruleset: Ruleset, policy: Policy) -> Iterator[Finding]:
         names = {leaf.pattern for leaf in leaves(rule.test) if isinstance(leaf, Name) and leaf.field is Field.IIF}
         if len(names) != 1:
             continue
-        sources = [leaf for leaf in leaves(rule.test) if isinstance(leaf, Range) and leaf.field is Field.SRC]
+        parts = rule.test.parts if isinstance(rule.test, And) else ()
+        sources = [part for part in parts if isinstance(part, Range) and part.field is Field.SRC]
         for name in names:
             for leaf in sources:
                 for zone, (low, high) in homes:

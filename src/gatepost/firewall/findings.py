@@ -31,7 +31,7 @@ from gatepost.firewall.formula import (
     network,
     state,
 )
-from gatepost.firewall.ruleset import Chain, Rule, Verdict
+from gatepost.firewall.ruleset import Chain, Rewrite, Rule, Verdict
 from gatepost.firewall.sentences import View, ranges_text
 from gatepost.firewall.solve import Piece, image
 from gatepost.firewall.space import Set
@@ -185,6 +185,7 @@ def _wrong_side(view: View) -> Iterator[Finding]:
 def _translations(view: View) -> Iterator[Finding]:
     space = view.space
     pieces = {piece.rewrite: piece for piece in view.pieces["forward"] if piece.rewrite}
+    told: list[Rewrite] = []
     for chain in view.ruleset.base("forward"):
         for rule in chain.rules if chain.kind == "nat" else ():
             rewrite = rule.rewrite
@@ -198,27 +199,30 @@ def _translations(view: View) -> Iterator[Finding]:
                 yield Finding("published-but-refused", text, (rule.line,))
             else:
                 yield from _direct(view, rule, target, image(space, Piece(reached, rewrite)))
-            yield from _hairpin(rule, target)
+            if rewrite not in told:
+                told.append(rewrite)
+                yield from _hairpin(view, rewrite, target)
             yield from _leaves_otherwise(view, rule, rewrite.address[0])
 
 
 def _direct(view: View, rule: Rule, target: str, packets: Set) -> Iterator[Finding]:
     """The published host also answers to its own address from outside."""
     space = view.space
-    direct = view.passes["forward"] & view.opening() & space.forget(packets, Field.TRANSLATED) & space.range(Field.TRANSLATED, 0, 0)
+    come = space.of(Name(Field.IIF, outside(view)))
+    direct = view.passes["forward"] & view.opening() & come & space.forget(packets, Field.TRANSLATED) & space.range(Field.TRANSLATED, 0, 0)
     inside = space.union(space.range(Field.DST, pair[0], pair[1]) for pair in space.values(packets, Field.DST))
     if direct & inside != space.none:
         text = f"{target} can also be reached by its inside address without translation, by whoever routes there; accept translated packets only."
         yield Finding("direct", text, (rule.line,))
 
 
-def _hairpin(rule: Rule, target: str) -> Iterator[Finding]:
-    if len({leaf.pattern for leaf in leaves(rule.test) if isinstance(leaf, Name) and leaf.field is Field.IIF}) == 1:
-        yield Finding(
-            "hairpin",
-            f"Inside users who use the public name of {target} do not reach it: it is translated from one interface only.",
-            (rule.line,),
-        )
+def _hairpin(view: View, rewrite: Rewrite, target: str) -> Iterator[Finding]:
+    """The public name does not work for those inside."""
+    rules = [rule for rule in view.ruleset.rules() if rule.rewrite == rewrite]
+    sides = {leaf.pattern for rule in rules for leaf in leaves(rule.test) if isinstance(leaf, Name) and leaf.field is Field.IIF}
+    if len(sides) == 1:
+        text = f"Inside users who use the public name of {target} do not reach it: it is translated from one interface only."
+        yield Finding("hairpin", text, _lines(rules))
 
 
 def _leaves_otherwise(view: View, rule: Rule, inside: int) -> Iterator[Finding]:

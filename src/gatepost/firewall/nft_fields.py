@@ -36,6 +36,7 @@ from gatepost.firewall.formula import (
     either,
     equal,
     family,
+    state,
 )
 
 Json = dict[str, Any]
@@ -49,6 +50,7 @@ _ADDRESSES = {
 }
 _ICMP = {"icmp": (ICMP, ICMP_TYPES), "icmpv6": (ICMP6, ICMP6_TYPES)}
 _FAMILY_NAMES = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6}
+_TRACKED = state("new", "established", "related")
 _HAVE_PORTS = {(number, number) for number in PORT_PROTOCOLS}
 _PORT_NAMES = {"ssh": 22, "smtp": 25, "domain": 53, "http": 80, "https": 443}
 
@@ -142,11 +144,12 @@ def _meta(value: Json) -> Simple:
 def _ct(value: Json) -> Simple:
     if value["key"] == "state" and "dir" not in value:
         return Simple(Field.STATE, names={name: index for index, name in enumerate(STATES)})
+    # Without a connection there is nothing to compare, so even `!=` does not match.
     if value["key"] == "helper":
-        return Simple(Field.HELPER)
+        return Simple(Field.HELPER, both(_TRACKED, Not(Name(Field.HELPER, ""))))
     if value["key"] == "status":
-        return Simple(Field.TRANSLATED, names={"dnat": 1})
-    return Simple(None, otherwise=f"ct {json.dumps(value, sort_keys=True)}")
+        return Simple(Field.TRANSLATED, _TRACKED, names={"dnat": 1})
+    return Simple(None, _TRACKED, otherwise=f"ct {json.dumps(value, sort_keys=True)}")
 
 
 def _payload(value: Json) -> Simple:  # noqa: PLR0911 - one return for each kind of header field
@@ -256,7 +259,7 @@ def _equals(part: Simple, value: Any) -> Formula:
     if part.field in {Field.IIF, Field.OIF, Field.HELPER}:
         if not isinstance(value, str):
             return Unknown(f"{part.field} == {json.dumps(value)}")
-        return TRUE if value == "*" else Name(part.field, value)
+        return both(part.guard, TRUE if value == "*" else Name(part.field, value))
     span = _span(value, {True: 1, False: 0} if part.names is None else part.names)
     if span is None:
         return both(part.guard, Unknown(f"{part.field} == {json.dumps(value, sort_keys=True)}"))

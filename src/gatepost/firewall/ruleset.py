@@ -44,6 +44,10 @@ PATHS: dict[str, tuple[Hook, ...]] = {
 """The hooks a packet passes: through the firewall, to it, and from it."""
 
 
+TRACKED = -200
+"""The priority at which the kernel looks a packet's connection up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """A translation of addresses or ports: `kind` dnat, snat, masquerade or redirect; ranges of numbers, None where nothing changes."""
@@ -89,6 +93,11 @@ class Chain:
     def key(self) -> tuple[str, str, str]:
         """What tells this chain from all others."""
         return (self.family, self.table, self.name)
+
+    @property
+    def untracked(self) -> bool:
+        """Whether the chain sees packets before connection tracking does (NF_IP_PRI_CONNTRACK): every state is "invalid" there."""
+        return self.hook in {Hook.PREROUTING, Hook.OUTPUT} and self.priority < TRACKED
 
     @property
     def families(self) -> Formula:
@@ -165,7 +174,8 @@ def follow(ruleset: Ruleset, path: str, packet: Packet) -> Decision:
     for chain in ruleset.base(path):
         if not holds(chain.families, packet) or (chain.kind == "nat" and packet.state != "new"):
             continue
-        verdict, rule = _walk(ruleset, chain, packet)
+        seen = replace(packet, state="invalid", translated=False, helper="") if chain.untracked else packet
+        verdict, rule = _walk(ruleset, chain, seen)
         verdict = chain.policy if verdict is Verdict.RETURN else verdict
         if verdict is Verdict.DROP:
             return Decision(accepted=False, chain=chain.name, rule=rule, packet=packet)

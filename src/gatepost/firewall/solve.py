@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from gatepost.firewall.formula import Field, equal
+from gatepost.firewall.formula import STATES, Field, equal
 from gatepost.firewall.ruleset import Chain, Rewrite, Rule, Ruleset, Verdict
 from gatepost.firewall.space import Set, Space
 
@@ -114,12 +114,28 @@ class Solver:
         return pieces
 
     def _filtering(self, chain: Chain, piece: Piece) -> list[Piece]:
+        if chain.untracked:
+            return [Piece(piece.packets & self._blind(chain, piece.packets), piece.rewrite)]
         families = self.space.of(chain.families)
         seen = image(self.space, piece) & families
         outcome = self.run(chain, seen)
         self.falling[chain.key] = self.falling.get(chain.key, self.space.none) | outcome.rest
         accepted = outcome.accepted | (outcome.rest if chain.policy is Verdict.ACCEPT else self.space.none) | ~families
         return [Piece(piece.packets & before(self.space, piece.rewrite, accepted), piece.rewrite)]
+
+    def _blind(self, chain: Chain, packets: Set) -> Set:
+        """What a chain before connection tracking accepts, in terms of the packets with their later state."""
+        space = self.space
+        tracking = {Field.STATE: STATES.index("invalid"), Field.TRANSLATED: 0, Field.HELPER: 0}
+        seen = space.forget(packets, *tracking)
+        for which, value in tracking.items():
+            seen &= space.range(which, value, value)
+        families = space.of(chain.families)
+        outcome = self.run(chain, seen & families)
+        accepted = outcome.accepted | (outcome.rest if chain.policy is Verdict.ACCEPT else space.none) | ~families
+        for which, value in tracking.items():
+            accepted = space.fix(accepted, which, value)
+        return accepted
 
     def _translating(self, chain: Chain, piece: Piece) -> list[Piece]:
         """NAT chains see only the first packet of a connection; what they translate becomes a piece of its own."""
