@@ -22,6 +22,30 @@ def answering(answer: Callable[[bytes], bytes] | bytes, until: bytes = b"") -> I
         thread.join(5)
 
 
+@contextmanager
+def greeting(words: bytes) -> Iterator[str]:
+    """Serve on a free port of loopback, say `words` to whoever connects, and hang up; gives host:port."""
+    server = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=_greet, args=(server, words), daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join(5)
+
+
+def _greet(server: socket.socket, words: bytes) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with connection:
+            connection.sendall(words)
+
+
 def _serve(server: socket.socket, answer: Callable[[bytes], bytes] | bytes, until: bytes) -> None:
     while True:
         try:

@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.text import Text
 
 from gatepost.cli.common import SITE, JsonOption, SiteOption
-from gatepost.cli.status import judge
 from gatepost.deploy.doctor import table
 from gatepost.deploy.doctor.check import Diagnosis, Machine, Running, Severity, examine, status
+from gatepost.services.health import judge
 from gatepost.services.keeper import KeeperError, ask_once
 from gatepost.services.messages import Health, Look
 from gatepost.site.load import load

@@ -64,7 +64,7 @@ class _Front:
             Features(socket.gethostname(), size=site.mail.size_limit, starttls=site.mail.smtp.tls.certificate is not None),
             next_hop=self._routes,
             trusted=tuple(ipaddress.ip_network(network) for network in site.mail.smtp.trusted),
-            tls=_tls(site),
+            tls=tls(site),
             outcome=self._gates[1].outcome,
         )
 
@@ -93,9 +93,14 @@ class _Front:
             await asyncio.sleep(HEARTBEAT)
 
 
-def _tls(site: Site) -> ssl.SSLContext | None:
-    tls = site.mail.smtp.tls
-    return tls_context(Path(tls.certificate), Path(tls.key)) if tls.certificate and tls.key else None
+def tls(site: Site) -> ssl.SSLContext | None:
+    """The TLS of our SMTP listener, None without. Raises OSError, and ssl.SSLError among them, for files that are not what they should be."""
+    files = site.mail.smtp.tls
+    if files.certificate is None or files.key is None:
+        return None
+    for path in (files.certificate, files.key):
+        Path(path).open("rb").close()  # the context's own error does not say which file it is
+    return tls_context(Path(files.certificate), Path(files.key))
 
 
 async def _serve(site: Site, sockets: Sockets, scan: Path, keep: Path, key: Ed25519PublicKey) -> None:

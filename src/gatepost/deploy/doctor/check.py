@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from gatepost.mail.inspect.engine import Engine, EngineInfo
 from gatepost.site.model import Site
 
 
@@ -58,7 +59,7 @@ class Machine:
     """What checks ask of the machine, so that tests can answer.
 
     `gateway` is None when no gateway answers, `now` seconds since the epoch, `jail` the layers that a scan worker's jail would lack,
-    `postfix` gives a parameter of Postfix's configuration by name ("" for one that is not set) and is None without Postfix.
+    `postfix` gives a parameter of Postfix's configuration by name ("" for one that is not set) and is None without Postfix. `made` is where checks leave the engines that work, for the checks after them.
     """
 
     gateway: Running | None = None
@@ -68,6 +69,7 @@ class Machine:
     postfix: Mapping[str, str] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     proc: Path = Path("/proc")
+    made: dict[str, tuple[Engine, EngineInfo]] = field(default_factory=dict)
 
 
 Look = Callable[[Site, Machine], Iterable[Seen]]

@@ -13,7 +13,7 @@ from pathlib import Path
 from gatepost.deploy.doctor.check import Machine, Seen, error, warning, well
 from gatepost.mail.inspect import registry
 from gatepost.mail.inspect.certify import certify
-from gatepost.mail.inspect.engine import Engine, EngineError
+from gatepost.mail.inspect.engine import Engine, EngineError, EngineInfo
 from gatepost.mail.inspect.samples import samples
 from gatepost.mail.model import Limits
 from gatepost.mail.pipeline import opened
@@ -46,25 +46,23 @@ def sockets(site: Site, _machine: Machine) -> Iterator[Seen]:
             yield _severe(engine, f"engine {name}: {trouble[0]}", trouble[1]) if trouble else well(f"engine {name} listens on {written}")
 
 
-def answers(site: Site, _machine: Machine) -> Iterator[Seen]:
+def answers(site: Site, machine: Machine) -> Iterator[Seen]:
     """Whether each engine can be made and speaks as it should. An engine whose socket is dead is told of by `sockets` alone."""
     for name, engine in _enabled(site):
         if not _listens(engine):
             continue
         try:
-            made = registry.make(engine.kind or name, name, engine.options)
-            yield well(f"{name}: {made.info().version}")
+            yield well(f"{name}: {_made(machine, name, engine)[1].version}")
         except EngineError as cause:
-            what, _, remedy = str(cause).partition("; ")
-            yield _severe(
-                engine, f"{name} cannot be asked: {what}", remedy or f"mend it, or set enabled = false in [engines.{name}] of the site file"
-            )
+            what, _, remedy = str(cause).rpartition("; ")
+            otherwise = f"mend it, or set enabled = false in [engines.{name}] of the site file"
+            yield _severe(engine, f"{name} cannot be asked: {what or remedy}", remedy if what else otherwise)
 
 
-def detects(site: Site, _machine: Machine) -> Iterator[Seen]:
+def detects(site: Site, machine: Machine) -> Iterator[Seen]:
     """Whether each antivirus engine finds the test file and passes its harmless twin."""
     pair = [sample for sample in samples() if sample.name == PLAIN]
-    for name, engine, made in _working(site):
+    for name, engine, made, _info in _working(site, machine):
         if (engine.kind or name) not in ANTIVIRUS:
             continue
         certificate = certify(made, lambda raw: opened(raw, Limits()), pair)
@@ -86,10 +84,9 @@ def detects(site: Site, _machine: Machine) -> Iterator[Seen]:
 
 def signatures(site: Site, machine: Machine) -> Iterator[Seen]:
     """How old the signatures of antivirus engines are; engines that do not say are passed over."""
-    for name, engine, made in _working(site):
-        at = made.info().signatures_at
-        age = machine.now() - at
-        if not at or (engine.kind or name) not in ANTIVIRUS:
+    for name, engine, _engine, info in _working(site, machine):
+        age = machine.now() - info.signatures_at
+        if not info.signatures_at or (engine.kind or name) not in ANTIVIRUS:
             continue
         if age > STALE:
             yield warning(
@@ -123,16 +120,23 @@ def _enabled(site: Site) -> Iterator[tuple[str, Section]]:
     return ((name, engine) for name, engine in site.engines.items() if engine.enabled)
 
 
-def _working(site: Site) -> Iterator[tuple[str, Section, Engine]]:
+def _made(machine: Machine, name: str, engine: Section) -> tuple[Engine, EngineInfo]:
+    """The engine and what it says of itself. Raises EngineError."""
+    if name not in machine.made:
+        made = registry.make(engine.kind or name, name, engine.options)
+        machine.made[name] = (made, made.info())
+    return machine.made[name]
+
+
+def _working(site: Site, machine: Machine) -> Iterator[tuple[str, Section, Engine, EngineInfo]]:
+    """The engines that work; of the others `sockets` and `answers` tell."""
     for name, engine in _enabled(site):
         if not _listens(engine):
             continue
         try:
-            made = registry.make(engine.kind or name, name, engine.options)
-            made.info()
+            yield name, engine, *_made(machine, name, engine)
         except EngineError:
             continue
-        yield name, engine, made
 
 
 def _severe(engine: Section, text: str, remedy: str) -> Seen:

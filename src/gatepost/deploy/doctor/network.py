@@ -25,6 +25,9 @@ from gatepost.site.model import Site
 SECONDS = 5.0
 """Seconds that a next hop has to greet."""
 
+GREETING, NO_ANSWER = 220, -1
+"""The code of a greeting (RFC 5321 3.1), and what smtplib gives for what is none."""
+
 SOON = 14 * 86_400.0
 """Seconds before a certificate's end at which to warn."""
 
@@ -119,18 +122,21 @@ def _next_hop(site: Site, written: str) -> Seen:
             "declare it under hosts with its address; then no DNS is needed",
         )
     except (smtplib.SMTPException, UnicodeError):
-        return error(f"the next hop {written} does not answer as a mail server", "is this the port of its SMTP service?")
-    except TimeoutError:
-        return error(
-            f"the next hop {written} does not greet within {SECONDS:.0f} s", "is it overloaded, or does a firewall drop the connection?"
-        )
+        code = NO_ANSWER
     except OSError as cause:
+        why = cause.strerror or f"it does not greet within {SECONDS:.0f} s"
         return error(
-            f"the next hop {written} cannot be reached: {cause.strerror or cause}", "start it, or correct next_hop in the site file"
+            f"the next hop {written} cannot be reached: {why}", "start it, let the firewall pass, or correct next_hop in the site file"
         )
-    if code != 220:  # noqa: PLR2004 RFC 5321 3.1
-        return error(f"the next hop {written} refuses all mail: it greets with {code}", "ask its administrator")
-    return well(f"the next hop {written} takes mail")
+    return _greeted(written, code)
+
+
+def _greeted(written: str, code: int) -> Seen:
+    if code == GREETING:
+        return well(f"the next hop {written} takes mail")
+    if code == NO_ANSWER:
+        return error(f"the next hop {written} does not answer as a mail server", "is this the port of its SMTP service?")
+    return error(f"the next hop {written} refuses all mail: it greets with {code}", "ask its administrator")
 
 
 def milter(site: Site, machine: Machine) -> Iterator[Seen]:

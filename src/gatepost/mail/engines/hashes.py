@@ -114,7 +114,9 @@ def _digest(line: bytes, file: Path, number: int) -> bytes:
     except ValueError:
         digest = b""
     if len(digest) != _SIZE or line[_HEX : _HEX + 1] not in {b"", b" ", b"\t", b":", b"\r", b"\n", b",", b";"}:
-        raise EngineError(f"{file}, line {number}: not a SHA-256 digest in 64 hexadecimal digits: {line[:80].strip()!r}")
+        raise EngineError(
+            f"{file}, line {number}: not a SHA-256 digest in 64 hexadecimal digits: {line[:80].strip()!r}; correct or remove the line"
+        )
     return digest
 
 
@@ -132,7 +134,9 @@ def _current(file: str) -> _List:
         found = path.stat()
         return _read(path, found.st_mtime_ns, found.st_size, found.st_ino)
     except OSError as error:
-        raise EngineError(f"cannot read the list of digests {file}: {error.strerror}") from error
+        raise EngineError(
+            f"cannot read the list of digests {file}: {error.strerror}; correct the option 'lists', or the file's rights"
+        ) from error
 
 
 @lru_cache(maxsize=16)

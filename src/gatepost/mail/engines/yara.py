@@ -123,7 +123,9 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise EngineError(f"cannot read the YARA rules {file}: {error.strerror}") from error
+        raise EngineError(
+            f"cannot read the YARA rules {file}: {error.strerror}; correct the option 'rules', or give the user that runs Gatepost the right to read them"
+        ) from error
 
 
 def _digest(sources: Sequence[tuple[str, bytes]]) -> str:
@@ -158,7 +160,7 @@ def _compile(sources: Sequence[tuple[str, bytes]]) -> yara_x.Rules:
         try:
             compiler.add_source(text.decode(), origin=name)
         except (yara_x.CompileError, UnicodeDecodeError) as error:
-            raise EngineError(f"YARA rules {name}: {error}") from error
+            raise EngineError(f"YARA rules {name}: {error}; correct the rule, or take the file out of the option 'rules'") from error
     return compiler.build()
 
 

@@ -1,0 +1,503 @@
+"""Every way in which an administrator gets it wrong: each planted alone, and each gives one named error with its remedy.
+
+What the site file alone shows is told by `gatepost site check`, what keeps a gateway from starting by `gatepost mail serve`, and what
+goes wrong later by `gatepost doctor`, which is asked beside a running gateway.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.support.certificate import self_signed
+from tests.support.commandline import gatepost
+from tests.support.gateway import Gateway
+from tests.support.ports import free_port
+from tests.support.scripted import answering, greeting
+from tests.support.sink import Sink
+
+from gatepost.journal.event import Event
+from gatepost.journal.store import SqliteJournal
+
+SITE = """
+[site]
+name = "Planted"
+state = "{state}"
+run = "{run}"
+[zones.internet]
+external = true
+[zones.internal]
+prefixes = ["192.168.3.0/24"]
+[mail]
+domains = ["widget.example"]
+next_hop = "{hop}"
+relay_from = [{zones}]
+workers = {workers}
+{mail}
+[mail.smtp]
+listen = "127.0.0.1:{smtp}"
+{tls}
+[mail.milter]
+listen = "unix:{milter}"
+mode = "{mode}"
+{extra}
+"""
+
+
+@dataclass
+class Plant:
+    """A place where one thing is wrong: the values of the site file, and the surroundings of the command."""
+
+    home: Path
+    sink: int
+    values: dict[str, object] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    descriptors: int = 0
+    cleanup: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self.state = self.home / "state"
+        self.values = {
+            "state": self.state,
+            "run": self.home / "run",
+            "hop": f"127.0.0.1:{self.sink}",
+            "zones": '"internal"',
+            "workers": 1,
+            "mail": "",
+            "smtp": free_port(),
+            "tls": "",
+            "milter": self.home / "milter.sock",
+            "mode": "0660",
+            "extra": "",
+        }
+
+    def write(self) -> Path:
+        path = self.home / "site.toml"
+        path.write_text(SITE.format(**self.values))
+        return path
+
+    def set(self, **values: object) -> None:
+        self.values |= values
+
+    def file(self, name: str, text: str | bytes = "") -> Path:
+        path = self.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    def own_state(self, running: Path) -> Path:
+        """A copy of the running gateway's state, to be spoilt."""
+        shutil.copytree(running, self.state, dirs_exist_ok=True)
+        self.state.chmod(0o700)
+        return self.state
+
+    def engine(self, address: str, kind: str = "clamav") -> None:
+        self.set(extra=f'[engines.{kind}]\nsocket = "{address}"')
+
+    def listener(self) -> int:
+        """A port that somebody else has."""
+        sock = self.cleanup.enter_context(socket.create_server(("127.0.0.1", 0)))
+        return int(sock.getsockname()[1])
+
+    def server(self, answer: bytes | Callable[[bytes], bytes]) -> str:
+        return self.cleanup.enter_context(answering(answer)).removeprefix("tcp:")
+
+
+Fault = Callable[[Plant], object]
+
+
+def site(**values: object) -> Fault:
+    return lambda plant: plant.set(**values)
+
+
+IN_THE_SITE_FILE: dict[str, tuple[Fault, str, str]] = {
+    "a misspelt key": (site(mail='next_hpo = "x.example:25"'), "mail.next_hpo: there is no such key", "did you mean next_hop?"),
+    "a misspelt section": (site(extra="[quarentine]"), "quarentine: there is no such key", "did you mean quarantine?"),
+    "no TOML": (site(extra="[policy"), "this is not TOML", "brackets"),
+    "a number without unit": (site(extra="[alerts]\ninterval = 15"), "15 is not a duration", "write a number and a unit"),
+    "an engine that is not installed": (site(extra="[engines.mcafee]"), "no engine of the kind mcafee is installed", "valid are: "),
+    "a zone that nobody declared": (site(zones='"interal"'), "no zone is called interal", "did you mean internal?"),
+    "an open relay": (site(zones='"internet"'), "this would be an open relay", "name zones of your own only"),
+    "a host that nobody declared": (site(hop="mailsrv:25"), "no host is called mailsrv", "there is none to choose from"),
+    "mail in a circle": (site(hop="127.0.0.1:10025", smtp=10025), "mail would go in a circle", "name the MTA behind Gatepost"),
+    "viruses let through": (
+        site(extra='[[policy.rules]]\nname = "all"\nfindings = ["virus"]\nthen = "deliver"'),
+        "this would deliver mail with findings of the kind virus",
+        "choose quarantine",
+    ),
+    "a socket without full path": (site(extra='[engines.clamav]\nsocket = "unix:clamd.ctl"'), "needs a full path", "unix:/"),
+}
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder that Postfix may enter; pytest's own is for its user alone."""
+    with tempfile.TemporaryDirectory(prefix="gp-") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
+@pytest.fixture
+def plant(sink: Sink) -> Iterator[Plant]:
+    with folder() as home:
+        one = Plant(home, sink.port)
+        with one.cleanup:
+            yield one
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[Sink]:
+    server = Sink()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("name", IN_THE_SITE_FILE)
+def test_what_is_wrong_in_the_site_file_is_one_problem_with_its_line_and_remedy(name: str, plant: Plant) -> None:
+    fault, what, remedy = IN_THE_SITE_FILE[name]
+    fault(plant)
+
+    result = gatepost("site", "check", plant.write())
+
+    assert result.status == 1
+    assert result.errors.endswith("\n1 problem; nothing was changed\n"), result.errors
+    assert what in result.errors
+    assert remedy in result.errors
+
+
+def broken_rules(plant: Plant) -> None:
+    plant.set(extra=f'[engines.yara]\nrules = "{plant.file("bad.yar", "rule x { condition: nonsense }")}"')
+
+
+def bad_hashes(plant: Plant) -> None:
+    plant.set(extra=f'[engines.hashes]\nlists = "{plant.file("bad.txt", "not a digest" + chr(10))}"')
+
+
+def port_taken(plant: Plant) -> None:
+    plant.set(smtp=plant.listener())
+
+
+def journal_gone(plant: Plant) -> None:
+    plant.file("state/journal.sqlite.anchor", '{"sequence":7,"hash":"00"}')
+
+
+def journal_damaged(plant: Plant) -> None:
+    plant.file("state/journal.sqlite", b"SQLite format 3\0" + bytes(5000))
+
+
+def strange_certificate(plant: Plant) -> None:
+    (plant.home / "a").mkdir()
+    certificate, _key = self_signed(plant.home / "a")
+    _certificate, key = self_signed(plant.home)
+    plant.set(tls=f'tls = {{ certificate = "{certificate}", key = "{key}" }}')
+
+
+AT_THE_START: dict[str, tuple[Fault, str, str]] = {
+    "a rule file that is not there": (
+        site(extra='[engines.yara]\nrules = "/nonexistent/own.yar"'),
+        "cannot read the YARA rules /nonexistent/own.yar",
+        "correct the option 'rules'",
+    ),
+    "a rule file that does not compile": (broken_rules, "unknown identifier `nonsense`", "correct the rule"),
+    "a list of digests with a mistake": (bad_hashes, "bad.txt, line 1: not a SHA-256 digest", "correct or remove the line"),
+    "a misspelt option of an engine": (site(extra="[engines.yara]\nfastscan = true"), "option 'fastscan' is not known", "nearest is '"),
+    "a port that is taken": (port_taken, "Address already in use", "choose an address of this machine and a free port"),
+    "a milter socket without folder": (site(milter="/nonexistent/milter.sock"), "/nonexistent/milter.sock", "the folder must exist"),
+    "a file where the milter socket should be": (
+        lambda plant: plant.set(milter=plant.file("milter.sock")),
+        "exists and is no socket",
+        "remove it or choose another path",
+    ),
+    "a group that does not exist": (
+        site(extra='group = "nosuchgroup"'),
+        "nosuchgroup",
+        "the group must exist",
+    ),
+    "a state folder that cannot be made": (site(state="/dev/null/state"), "/dev/null/state: Not a directory", "name another folder"),
+    "a damaged key": (lambda plant: plant.file("state/keys/receipts.key", "short"), "receipts.key is damaged", "restore it from a backup"),
+    "a journal that is gone": (journal_gone, "is gone; it had 7 events", "Restore the newest backup"),
+    "a journal that is damaged": (journal_damaged, "file is not a database", "restore the newest backup"),
+    "a certificate that is not there": (
+        site(tls='tls = { certificate = "/nonexistent.crt", key = "/nonexistent.key" }'),
+        "/nonexistent.crt: No such file or directory",
+        "or name another",
+    ),
+    "another certificate's key": (strange_certificate, "certificate or key of mail.smtp.tls", "belong together"),
+}
+
+
+@pytest.mark.parametrize("name", AT_THE_START)
+def test_what_keeps_the_gateway_from_starting_is_one_sentence_with_its_remedy(name: str, plant: Plant) -> None:
+    fault, what, remedy = AT_THE_START[name]
+    fault(plant)
+
+    result = gatepost("mail", "serve", "--site", plant.write(), seconds=20)
+
+    assert result.status == 2, result.errors
+    assert "Traceback" not in result.errors
+    assert what in result.errors
+    assert remedy in result.errors
+
+
+# What the doctor finds beside a running gateway. Each fault gets the running gateway's folders and changes one thing.
+
+
+@pytest.fixture(scope="module")
+def running(sink: Sink) -> Iterator[Gateway]:
+    with folder() as home:
+        gateway = Gateway(home, sink.port).start()
+        yield gateway
+        gateway.stop()
+
+
+@pytest.fixture
+def beside(plant: Plant, running: Gateway) -> Plant:
+    """A site file that agrees with the running gateway in everything."""
+    plant.set(state=running.home / "state", run=running.home / "run", smtp=running.smtp, milter=running.home / "milter.sock")
+    plant.environment["MAIL_CONFIG"] = str(_postfix(plant))
+    return plant
+
+
+def _postfix(plant: Plant, *lines: str) -> Path:
+    main = plant.file("postfix/main.cf", "\n".join(("compatibility_level = 3.6", *lines)) + "\n")
+    return main.parent
+
+
+def postfix(*lines: str) -> Fault:
+    def fault(plant: Plant) -> None:
+        _postfix(plant, *(line.format(**plant.values) for line in lines))
+
+    return fault
+
+
+def spoilt(spoil: Callable[[Path], object]) -> Fault:
+    """The running gateway's state, copied and spoilt."""
+
+    def fault(plant: Plant) -> None:
+        state = plant.own_state(Path(str(plant.values["state"])))
+        plant.set(state=state)
+        spoil(state)
+
+    return fault
+
+
+def no_gateway(plant: Plant) -> None:
+    (plant.home / "run").mkdir()
+    plant.set(run=plant.home / "run", smtp=free_port(), milter=plant.home / "milter.sock")
+
+
+def dead_socket(plant: Plant) -> None:
+    path = plant.home / "dead.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+    plant.engine(f"unix:{path}")
+
+
+def old_clamd(request: bytes) -> bytes:
+    """A clamd whose signatures are five days old."""
+    if b"VERSION" in request:
+        return b"ClamAV 1.4.3/27000/" + time.strftime("%a %b %e %H:%M:%S %Y", time.localtime(time.time() - 5 * 86_400)).encode() + b"\0"
+    return b"stream: Eicar-Test-Signature FOUND\0" if b"EICAR-STANDARD" in request else b"stream: OK\0"
+
+
+def blind_rules(plant: Plant) -> None:
+    rules = plant.file("own.yar", 'rule mine { strings: $a = "never to be seen" condition: $a }')
+    plant.set(extra=f'[engines.yara]\nown_rules = false\nrules = "{rules}"')
+
+
+def without_7z(plant: Plant) -> None:
+    folder = plant.home / "bin"
+    folder.mkdir()
+    for program in ("lzop", "postconf", "uname", "sh"):
+        if found := shutil.which(program):
+            (folder / program).symlink_to(found)
+    plant.environment["PATH"] = str(folder)
+
+
+def damage(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(5000)
+        file.write(os.urandom(20_000))
+
+
+def future(state: Path) -> None:
+    journal = SqliteJournal(state / "journal.sqlite")
+    journal.append([Event(time.time() + 10_000, "engine.certified", "yara")], sync=True)
+    journal.close()
+
+
+def locked(plant: Plant) -> None:
+    spoilt(lambda _state: None)(plant)
+    connection = sqlite3.connect(plant.state / "journal.sqlite", isolation_level=None, check_same_thread=False)
+    connection.execute("BEGIN IMMEDIATE")
+    plant.cleanup.callback(connection.close)
+
+
+def no_folder(state: Path) -> None:
+    shutil.rmtree(state / "quarantine", ignore_errors=True)
+    (state / "quarantine").write_text("a file")
+
+
+def expired(plant: Plant) -> None:
+    certificate, key = self_signed(plant.home, until=dt.datetime.now(dt.UTC) - dt.timedelta(hours=1))
+    plant.set(tls=f'tls = {{ certificate = "{certificate}", key = "{key}" }}')
+
+
+def soon(plant: Plant) -> None:
+    certificate, key = self_signed(plant.home, until=dt.datetime.now(dt.UTC) + dt.timedelta(days=3))
+    plant.set(tls=f'tls = {{ certificate = "{certificate}", key = "{key}" }}')
+
+
+def milter_closed(plant: Plant) -> None:
+    plant.set(mode="0600")
+    _postfix(plant, f"smtpd_milters = unix:{plant.values['milter']}")
+
+
+BY_THE_DOCTOR: dict[str, tuple[Fault, str, str, str]] = {
+    "the gateway does not run": (no_gateway, "gateway", "the gateway does not run", "gatepost mail serve"),
+    "an engine's socket is missing": (
+        lambda plant: plant.engine("unix:/nonexistent/clamd.ctl"),
+        "engine socket",
+        "the socket /nonexistent/clamd.ctl is missing",
+        "start the engine's daemon",
+    ),
+    "an engine's socket is dead": (dead_socket, "engine socket", "nobody listens on unix:", "start the engine's daemon"),
+    "an engine's port is refused": (
+        lambda plant: plant.engine(f"127.0.0.1:{free_port()}"),
+        "engine socket",
+        "nobody listens on 127.0.0.1:",
+        "start the engine's daemon",
+    ),
+    "an engine speaks another protocol": (
+        lambda plant: plant.engine(plant.server(b"HTTP/1.0 400 Bad Request\r\n\r\n")),
+        "engine",
+        "clamav cannot be asked: clamd answered b'HTTP/1.0 400",
+        "enabled = false",
+    ),
+    "an engine hangs up": (lambda plant: plant.engine(plant.server(b"")), "engine", "clamav cannot be asked", "enabled = false"),
+    "an engine finds nothing": (blind_rules, "engine detects", "yara does not find the EICAR test file", "gatepost engines certify"),
+    "signatures are old": (lambda plant: plant.engine(plant.server(old_clamd)), "signatures", "clamav are 5 days old", "clamav-freshclam"),
+    "rules are gone since the start": (
+        site(extra='[engines.yara]\nrules = "/nonexistent/own.yar"'),
+        "engine",
+        "cannot read the YARA rules /nonexistent/own.yar",
+        "correct the option 'rules'",
+    ),
+    "a program for unpacking is missing": (without_7z, "unpacking", "the program 7z is missing: ARJ", "apt install p7zip-full"),
+    "everybody may write the state": (spoilt(lambda state: state.chmod(0o777)), "folders", "everybody may write in", "chmod 700"),
+    "others may look into the state": (spoilt(lambda state: state.chmod(0o755)), "folders", "others may look into", "chmod 700"),
+    "others may read a key": (
+        spoilt(lambda state: (state / "keys/receipts.key").chmod(0o644)),
+        "keys",
+        "others may read the key",
+        "chmod 600",
+    ),
+    "a key is cut off": (
+        spoilt(lambda state: os.truncate(state / "keys/quarantine.key", 7)),
+        "keys",
+        "quarantine.key is damaged",
+        "restore it from a backup",
+    ),
+    "the journal is gone": (spoilt(lambda state: (state / "journal.sqlite").unlink()), "journal", "is gone", "Restore the newest backup"),
+    "the journal is damaged": (
+        spoilt(lambda state: damage(state / "journal.sqlite")),
+        "journal",
+        "the journal",
+        "restore the newest backup",
+    ),
+    "the journal is locked": (locked, "journal", "another process holds the journal", "fuser"),
+    "the journal is from the future": (spoilt(future), "journal", "lies in the future", "set the clock by NTP"),
+    "the quarantine is a file": (spoilt(no_folder), "quarantine", "is not a folder", "remove it"),
+    "a port is taken by somebody else": (lambda plant: plant.set(smtp=plant.listener()), "ports", "is taken by somebody else", "ss -ltnp"),
+    "the gateway does not listen where it should": (site(smtp=free_port()), "ports", "does not listen on 127.0.0.1:", "restart it"),
+    "the milter socket is elsewhere": (
+        lambda plant: plant.set(milter=plant.home / "elsewhere.sock"),
+        "milter socket",
+        "elsewhere.sock is missing",
+        "restart it",
+    ),
+    "the milter's group does not exist": (
+        site(mode='0660"\ngroup = "nosuchgroup'),
+        "milter socket",
+        "there is no group nosuchgroup",
+        "like postfix",
+    ),
+    "Postfix may not use the milter socket": (milter_closed, "milter socket", "Postfix may not", 'group = "postfix"'),
+    "Postfix calls no milter": (
+        postfix("smtpd_milter = unix:{milter}", "milter_default_action = tempfail"),
+        "postfix",
+        "smtpd_milter is no parameter",
+        "write smtpd_milters instead",
+    ),
+    "Postfix passes mail when the gateway is down": (
+        lambda plant: (plant.set(mode="0666"), postfix("smtpd_milters = unix:{milter}", "milter_default_action = accept")(plant)),
+        "postfix",
+        "milter_default_action = accept passes all mail unscanned",
+        "postconf -e milter_default_action=tempfail",
+    ),
+    "the next hop has no address": (site(hop="mail.widget.invalid:25"), "next hop", "its name does not resolve", "declare it under hosts"),
+    "the next hop is down": (lambda plant: plant.set(hop=f"127.0.0.1:{free_port()}"), "next hop", "Connection refused", "start it"),
+    "the next hop is no mail server": (
+        lambda plant: plant.set(hop=plant.cleanup.enter_context(greeting(b"SSH-2.0-OpenSSH_9.2\r\n"))),
+        "next hop",
+        "does not answer as a mail server",
+        "is this the port",
+    ),
+    "the next hop refuses all mail": (
+        lambda plant: plant.set(hop=plant.cleanup.enter_context(greeting(b"554 go away\r\n"))),
+        "next hop",
+        "it greets with 554",
+        "ask its administrator",
+    ),
+    "a certificate has expired": (expired, "certificate", "expired on", "renew it"),
+    "a certificate expires soon": (soon, "certificate", "expires in ", "renew it"),
+    "a key of another certificate": (strange_certificate, "certificate", "is not the key of", "belongs together"),
+    "too many workers for the memory": (site(workers=5000), "memory", "5000 scan workers may need", "lower mail.workers"),
+    "too few open files": (lambda plant: setattr(plant, "descriptors", 200), "descriptors", "may open 200 files only", "LimitNOFILE"),
+}
+
+
+@pytest.fixture(scope="module")
+def harmless(running: Gateway) -> frozenset[str]:
+    """What the doctor says of this machine when nothing is planted; a developer's machine may have faults of its own."""
+    return frozenset(told["seen"] for told in _wrong(json.loads(gatepost("doctor", "--json", "--site", running.site).output)))
+
+
+def _wrong(report: dict[str, list[dict[str, str]]]) -> list[dict[str, str]]:
+    return [told for told in report["checks"] if told["severity"] != "well"]
+
+
+@pytest.mark.parametrize("name", BY_THE_DOCTOR)
+def test_the_doctor_names_one_finding_with_its_remedy(name: str, beside: Plant, harmless: frozenset[str]) -> None:
+    fault, check, what, remedy = BY_THE_DOCTOR[name]
+    fault(beside)
+
+    result = gatepost(
+        "doctor", "--json", "--site", beside.write(), environment=beside.environment, descriptors=beside.descriptors, seconds=60
+    )
+
+    assert "Traceback" not in result.errors, result.errors
+    found = [told for told in _wrong(json.loads(result.output)) if told["seen"] not in harmless]
+    assert [told["check"] for told in found] == [check], found
+    assert what in found[0]["seen"]
+    assert remedy in found[0]["remedy"]
+    assert result.status == {"warning": 1, "error": 2}[found[0]["severity"]]
+
+
+def test_a_whole_installation_has_no_finding(running: Gateway, harmless: frozenset[str]) -> None:
+    result = gatepost("doctor", "--site", running.site)
+
+    assert "✗" not in result.output
+    assert result.status == (1 if harmless else 0)
+    assert " 0 errors, " in result.output
