@@ -16,15 +16,12 @@ from pathlib import Path
 
 from gatepost.mail.model import Direction, Envelope, Verdict
 from gatepost.mail.receive.spool import Spool
-from gatepost.services import scand, wiring
+from gatepost.services import confine, wiring
 from gatepost.services.scanners import Scanners
 from gatepost.site.model import Site
 
 STRANGER = Envelope(sender="", recipients=())
 """The envelope of a mail that comes from a file: nobody knows who sent it to whom."""
-
-SLACK = 5.0
-"""Seconds a worker may take over the wall time of its budget before it is killed."""
 
 Mail = tuple[str, bytes]
 Report = Callable[[str, int, Verdict], None]
@@ -82,7 +79,7 @@ class _Batch:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            scand.work(scand.connect(self._path), wiring.examination(self._site), self._site.mail.limits.wall + SLACK)
+            confine.worker(self._site, self._path, self._path.parent / str(os.getpid()))
             code = 0
         finally:
             os._exit(code)

@@ -13,7 +13,6 @@ import os
 import resource
 import socket
 import ssl
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,34 +21,26 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-import gatepost
 from gatepost.journal.interface import JournalError
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.mail.receive.milter_listen import ListenError, listen
-from gatepost.services import frontd, keeperd, keys, scand, wiring
+from gatepost.services import confine, frontd, keeperd, keys, wiring
 from gatepost.services.frontd import Sockets
 from gatepost.services.keys import KeyFileError
 from gatepost.site.base import parse_endpoint
 from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
 from gatepost.system.files import make_directory
-from gatepost.system.jail import Jail, enter
 from gatepost.system.supervise import Child, Supervisor
 
 log = logging.getLogger(__name__)
-
-SLACK = 5.0
-"""Seconds that a worker may take over a mail's wall time before it is killed."""
 
 DRAIN = 40.0
 """Seconds that all processes together have to finish."""
 
 DESCRIPTORS = 1 << 16
 """Open files that one process may have, where the hard limit allows it."""
-
-READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom", "/proc/self", "/proc/meminfo")
-"""What a scan worker may read and run besides Python itself: system libraries and unpacking programs."""
 
 
 class StartError(Exception):
@@ -111,7 +102,7 @@ class Gateway:
         front = Child("front", lambda: frontd.run(site, self._sockets, scan, self._keep, self._key))
         count = site.mail.workers or os.cpu_count() or 1
         scratch = self._run / "scratch"
-        workers = [Child(f"scan worker {one}", partial(_scan, site, scan, scratch / f"{number}-{one}")) for one in range(count)]
+        workers = [Child(f"scan worker {one}", partial(confine.worker, site, scan, scratch / f"{number}-{one}")) for one in range(count)]
         return _Generation(number, site, front, workers)
 
     def serve(self) -> None:
@@ -186,16 +177,3 @@ def _console(site: Site) -> None:
     """The console's life. Its packages are an extra, so they are loaded only where a console is declared."""
     consoled = import_module("gatepost.services.consoled")
     consoled.run(site)
-
-
-def _scan(site: Site, path: Path, scratch: Path) -> None:
-    """A scan worker's life: connect to the front, go to jail, make the engines, work."""
-    make_directory(scratch)
-    os.environ["TMPDIR"] = str(scratch)
-    channel = scand.connect(path)
-    python = (Path(sys.prefix), Path(sys.base_prefix), Path(gatepost.__file__).parent)
-    readable = (*map(Path, READABLE), *python, *wiring.readable(site))
-    missing = enter(Jail(readable, (scratch,), network=wiring.needs_network(site)))
-    for layer in missing:
-        log.warning("the scan workers' jail lacks %s", layer)
-    scand.work(channel, wiring.examination(site), site.mail.limits.wall + SLACK)
