@@ -14,10 +14,14 @@ from gatepost.mail.inspect.schedule import Scheduler
 from gatepost.mail.model import Budget, Buffer, Direction, Envelope, Limits, Message, Part, PartSummary, Verdict
 from gatepost.mail.parse import Reading, read
 from gatepost.mail.unpack import walk
+from gatepost.mail.unpack.filetype import is_text
 from gatepost.mail.unpack.passwords import candidates
 
 SUMMARY_LIMIT = 500
 """So many parts are named in a verdict; the rest were looked at all the same."""
+
+NOTE = 4096
+"""Bytes of an attached text that may be a note with a password, whatever type it claims."""
 
 TEXT = 50_000
 """Bytes of each text in which passwords are looked for."""
@@ -52,7 +56,7 @@ def opened(raw: Buffer, limits: Limits) -> Message:
 
 def guesses(reading: Reading) -> tuple[str, ...]:
     """Passwords that the mail's texts suggest for its attachments; none for a mail without any."""
-    texts = [part for part in reading.parts if part.declared.startswith("text/")]
+    texts = [part for part in reading.parts if part.declared.startswith("text/") or (len(part.data) <= NOTE and is_text(bytes(part.data)))]
     if len(texts) == len(reading.parts):
         return ()
     names = (name for part in reading.parts for name in part.names)

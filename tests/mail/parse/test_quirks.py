@@ -57,6 +57,7 @@ CASES = {
     "base64-lenient": odd(CTE, body=b".".join(b64(eol=b"")[i : i + 2] for i in range(0, 92, 2))),
     "quoted-lenient": odd(b"Content-Transfer-Encoding: quoted-printable", body=b"= \r\n".join(b"=%02x" % byte for byte in EICAR)),
     "guessed-encoding": odd(b"Content-Transfer-Encoding: secret"),
+    "encodings-in-turn": odd(CTE, b"Content-Transfer-Encoding: quoted-printable", body=b64(b"".join(b"=%02x" % byte for byte in EICAR))),
     "ignore-mime": mail(b"X-Content: none", body=b"one\x0b\r\n\r\n" + b64() + b"\r\ntwo"),
 }
 

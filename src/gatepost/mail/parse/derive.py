@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import permutations
 from typing import NamedTuple
 
 from gatepost.mail.parse import header, legacy, transfer, value, words
@@ -331,6 +332,13 @@ def guessed_readings(body: bytes) -> Iterator[bytes]:
         yield legacy.uu_rows(body)
     if legacy.hinted(body):
         yield from (file.data for file in legacy.files(body))
+
+
+def in_turn(body: bytes, encodings: tuple[Encoding, ...]) -> Iterator[bytes]:
+    """The body decoded twice, by each two of the encodings in both orders."""
+    for first, second in permutations(encodings, 2):
+        once, _ = transfer.decode(first, body)
+        yield transfer.decode(second, once)[0]
 
 
 _DASHES = re.compile(rb"\n[ \t]*--[^\n]*")

@@ -288,6 +288,14 @@ BODIES: dict[Encoding, tuple[Quirk[Bodies], ...]] = {
     ),
 }
 
+IN_TURN: Quirk[Callable[[bytes, tuple[Encoding, ...]], Iterable[bytes]]] = Quirk(
+    "encodings-in-turn",
+    Stage.BODY,
+    "undoes several named encodings one after the other, in either order",
+    f"own; {NOXXI}",
+    derive.in_turn,
+)
+
 SWEEP: Quirk[Bodies] = Quirk(
     "ignore-mime",
     Stage.BODY,
@@ -335,4 +343,4 @@ RULES: tuple[Quirk[Rule], ...] = (
 def rows() -> list[Quirk[Any]]:
     """Every row of the table, in the order of the stages."""
     bodies = [row for group in BODIES.values() for row in group]
-    return [*MAIL, *FRAMES, *FIELDS, *VALUES, *SPLITS, *bodies, SWEEP, *RULES]
+    return [*MAIL, *FRAMES, *FIELDS, *VALUES, *SPLITS, *bodies, IN_TURN, SWEEP, *RULES]

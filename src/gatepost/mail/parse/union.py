@@ -245,3 +245,6 @@ def _contents(body: bytes, rows: list[bytes]) -> Iterator[tuple[str, bytes]]:
         for row in () if sound else quirks.BODIES.get(encoding, ()):
             for content in row.derive(body):
                 yield row.id, content
+    if len(encodings) > 1:
+        for content in quirks.IN_TURN.derive(body, tuple(encodings)):
+            yield quirks.IN_TURN.id, content

@@ -14,6 +14,7 @@ from itertools import groupby
 
 from gatepost.mail.unpack.magic import EMBEDDED, MAGIC, TYPES, Category
 from gatepost.mail.unpack.scripts import text_type
+from gatepost.mail.unpack.wide import bare
 
 __all__ = ["Sight", "category", "identify", "sights"]
 
@@ -35,6 +36,9 @@ _EMBEDDED_CHECKS: dict[str, Callable[[bytes], bool]] = {
     "ole": lambda start: start[28:30] == b"\xfe\xff",
     "nsis": lambda _: True,
 }
+_MARKUP = frozenset({"html", "svg", "hta", "wsf", "xml", "settingcontent", "library-ms"})
+_TAIL_OF_SCRIPT = re.compile(rb"\n(?:(\x1f\x8b\x08)|(BZh[1-9]1AY&SY)|(\xfd7zXZ\0))")
+_TAILS = ("gzip", "bzip2", "xz")
 _ARC = re.compile(rb"\x1a[\x01-\x09][\x21-\x7e]{1,12}\0")
 _CMS_OIDS = (bytes.fromhex("06092a864886f70d0107"), bytes.fromhex("060b2a864886f70d010910"))  # RFC 5652 and RFC 3274 content types
 _VERBATIM = frozenset(
@@ -87,7 +91,15 @@ def identify(data: bytes) -> str:
         return _refine(found, data)
     if is_text(head):
         return text_type(head)
-    return _odd(data, head)
+    found = _odd(data, head)
+    return _markup_with_zeros(head) if found == "data" and b"\0" in head else found
+
+
+def _markup_with_zeros(head: bytes) -> str:
+    """A page in UTF-16 without a mark, or with NULs, which browsers read all the same; "data" for all else."""
+    text = bare(head)
+    kind = text_type(text) if is_text(text) else "data"
+    return kind if kind in _MARKUP else "data"
 
 
 def sights(data: bytes) -> tuple[Sight, ...]:
@@ -102,6 +114,8 @@ def sights(data: bytes) -> tuple[Sight, ...]:
         return tuple(found)
     if main not in {"zip", "jar", "apk", "docx", "xlsx", "pptx", "docm", "xlsm", "pptm", "xlsb", "odf", "epub", "msix", "ooxml"}:
         found += _embedded(data, main)
+    if main in {"shell", "interpreter-script"}:
+        found += _behind_script(data)
     pdf = data.find(b"%PDF-", 1, _PDF_WINDOW)
     if pdf > 0 and main != "pdf":
         found.append(Sight("pdf", pdf))
@@ -134,8 +148,16 @@ def _embedded(data: bytes, main: str) -> list[Sight]:
     return found
 
 
+def _behind_script(data: bytes) -> list[Sight]:
+    """What a self-extracting script cuts off its own end."""
+    match = _TAIL_OF_SCRIPT.search(data)
+    return [Sight(_TAILS[(match.lastindex or 1) - 1], match.start() + 1)] if match else []
+
+
 def _odd(data: bytes, head: bytes) -> str:
     """Types without a fixed magic, or whose magic is at the end."""
+    if head.startswith(b"#!"):
+        return text_type(head.partition(b"\n")[0])
     if head[2:4] == b"-l" and head[6:7] == b"-":
         return "lha"
     if data[-512:-504] == b"conectix":

@@ -10,12 +10,14 @@ for saving. Both together in a mail are SUSPECT; a script alone is not (7 % of h
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 
 from gatepost.mail.model import Kind
 from gatepost.mail.unpack.literals import data_links, decoded
 from gatepost.mail.unpack.opened import Member, Opened
+from gatepost.mail.unpack.wide import bare, narrow
 
 # All looked for in lower case; `_MAKES`, `_OFFERS` and `_REWRITES` also without blanks and with joined literals joined.
 _SCRIPTED = (
@@ -54,32 +56,50 @@ _REWRITES = tuple(
     for unpack in (b"unescape(", b"atob(", b"window.atob(", b"decodeuricomponent(", b"string.fromcharcode(")
 )
 _PIECES = re.compile(rb"[\"'`]\+[\"'`]")
-_MOSTLY = 0.9
+_MASKED = re.compile(  # a letter, a digit, ":" or "<" by number or name (HTML 13.2.5.72)
+    rb"&#(?:x0*(?:3[0-9ac]|[46][1-9a-f]|[57][0-9a])|0*(?:4[89]|5[0-8]|60|6[5-9]|[78]\d|90|9[789]|1[01]\d|12[012]))(?:;|(?![0-9a-f]))"
+    rb"|&(?:colon|newline|tab);|srcdoc\s*=",
+    re.IGNORECASE,
+)
+_FOLD = re.compile(rb"\r?\n[ \t]")
 _REFRESH = re.compile(rb"http-equiv\s*=\s*[\"']?refresh[^>]*url\s*=\s*[\"']?\s*data:")
 
 
 def read_markup(opened: Opened) -> Iterator[Member]:
     """A page or picture with markup."""
-    text = _narrow(bytes(opened.body))
-    lower = text.lower()
-    scripted = any(mark in lower for mark in _SCRIPTED)
-    if scripted:
-        _judge(opened, lower)
-    if b"refresh" in lower and b"data:" in lower and _REFRESH.search(lower):
-        opened.find(Kind.SUSPECT, "html-data-redirect", "the page replaces itself by content hidden in a data: link")
-    yield from _literals(opened, text, script=scripted)
+    written = bare(bytes(opened.body))
+    for text in (written, *_unmasked(written)):
+        lower = text.lower()
+        scripted = any(mark in lower for mark in _SCRIPTED)
+        if scripted:
+            _judge(opened, lower)
+        if b"refresh" in lower and b"data:" in lower and _REFRESH.search(lower):
+            opened.find(Kind.SUSPECT, "html-data-redirect", "the page replaces itself by content hidden in a data: link")
+        yield from _literals(opened, text, script=scripted)
+
+
+def _unmasked(text: bytes) -> Iterator[bytes]:
+    """The page with its character references replaced, if letters are written as such, which no honest editor does."""
+    if b"&" in text and _MASKED.search(text):
+        yield html.unescape(text.decode("latin-1")).encode("latin-1", "replace")
+
+
+def read_folded(opened: Opened) -> Iterator[Member]:
+    """A calendar or a card, whose long lines are folded (RFC 5545 3.1, RFC 6350 3.2)."""
+    text = _FOLD.sub(b"", bare(bytes(opened.body)))
+    yield from _literals(opened, text, script=False)
 
 
 def read_script(opened: Opened) -> Iterator[Member]:
     """A script file."""
-    text = _narrow(bytes(opened.body))
+    text = bare(bytes(opened.body))
     _judge(opened, text.lower())
     yield from _literals(opened, text, script=True)
 
 
 def read_text(opened: Opened) -> Iterator[Member]:
     """A plain text, which may quote or be anything."""
-    text = _narrow(bytes(opened.body))
+    text = bare(bytes(opened.body))
     yield from _literals(opened, text, script=b"=" in text and (b"'" in text or b'"' in text))
 
 
@@ -92,25 +112,13 @@ def _judge(opened: Opened, lower: bytes) -> None:
 
 
 def _literals(opened: Opened, text: bytes, *, script: bool) -> Iterator[Member]:
-    if b"data:" in text or b"DATA:" in text:
+    if b"data:" in text.lower():
         for number, (declared, data) in enumerate(data_links(text), 1):
             if data:
                 opened.meter.spend(len(data))
                 yield Member(f"link{number}", data, "data-link", declared=declared)
     tick = lambda: opened.budget.time(opened.part.path)  # noqa: E731 - one line says it
     for number, data in enumerate(decoded(text, tick, script=script), 1):
-        narrow = _narrow(data)
-        opened.meter.spend(len(narrow))
-        yield Member(f"literal{number}", narrow, "literal")
-
-
-def _narrow(text: bytes) -> bytes:
-    """UTF-16, with a mark or by its zeros, as UTF-8."""
-    head = text[:400]
-    if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        return text.decode("utf-16", "replace").encode("utf-8", "replace")
-    for first, charset in ((0, "utf-16-le"), (1, "utf-16-be")):
-        letters, zeros = head[first::2], head[1 - first :: 2]
-        if zeros and zeros.count(0) > _MOSTLY * len(zeros) and not letters.count(0):
-            return text.decode(charset, "replace").encode("utf-8", "replace")
-    return text
+        content = narrow(data)
+        opened.meter.spend(len(content))
+        yield Member(f"literal{number}", content, "literal")

@@ -34,7 +34,7 @@ _ESCAPED = re.compile(rb"(?:\\x[0-9a-f]{2}|%[0-9a-f]{2}|\\u00[0-9a-f]{2}|%u[0-9a
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})|%([0-9a-f]{2})|\\u00([0-9a-f]{2})|%u([0-9a-f]{4})", re.IGNORECASE)
 _WHITE = b" \t\r\n\\"
 _BASE64_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_LONG_RUN, _LONG_LIST, _LONG_ESCAPES = 48, 30, 24
+_LONG_RUN, _LONG_LIST, _LONG_ESCAPES, _LONG_PAIRS = 48, 30, 24, 96
 
 
 def _mask(letters: bytes) -> bytes:
@@ -45,6 +45,8 @@ def _mask(letters: bytes) -> bytes:
 _RUN_MASK = _mask(_BASE64_LETTERS)
 _LIST_MASK = _mask(b"0123456789abcdefABCDEFxX, \t\r\n")
 _ESCAPE_MASK = _mask(b"0123456789abcdefABCDEFxXuU\\%")
+_PAIRS_MASK = _mask(b"0123456789abcdefABCDEF \t\r\n:,")
+_PAIRS = re.compile(rb"(?:[0-9A-Fa-f]{2,8}[ \t\r\n:,]{1,4}){32,}[0-9A-Fa-f]{2,8}")
 _NEXT_LINE = re.compile(rb"[ \t]*\r?\n?[ \t>]*[A-Za-z0-9+/]{4,}={0,2}(?=[ \t\r\n\"'<]|\Z)|={1,2}")
 
 
@@ -72,7 +74,7 @@ def decoded(text: bytes, tick: Callable[[], None], *, script: bool) -> Iterator[
     """What long literals stand for; with `script` also short ones joined, numbers and escapes."""
     seen: set[bytes] = set()
     sources = _in_script(text, tick) if script else ()
-    for literal in (*sources, *_long_runs(text)):
+    for literal in (*sources, *_long_runs(text), *_pairs(text)):
         for content in _readings(literal):
             if content not in seen and _makes_sense(content):
                 seen.add(content)
@@ -96,6 +98,13 @@ def _long_runs(text: bytes) -> Iterator[bytes]:
         while (line := _NEXT_LINE.match(text, past)) is not None:
             past = line.end()
         yield text[start:past]
+
+
+def _pairs(text: bytes) -> Iterator[bytes]:
+    """Hexadecimal digits in groups, as dumps have them and `certutil -decodehex` takes them."""
+    for start, stop in _runs(text, _PAIRS_MASK, _LONG_PAIRS):
+        for match in _PAIRS.finditer(text, start, stop):
+            yield match[0].translate(None, b" \t\r\n:,")
 
 
 def _in_script(text: bytes, tick: Callable[[], None]) -> Iterator[bytes]:

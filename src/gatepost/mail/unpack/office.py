@@ -7,6 +7,7 @@ Raises: `BudgetError`.
 
 from __future__ import annotations
 
+import html
 import io
 import re
 import struct
@@ -18,6 +19,7 @@ from gatepost.mail.unpack.compound import Compound, Stream
 from gatepost.mail.unpack.decompress import inflate
 from gatepost.mail.unpack.opened import Member, Opened, UnpackError
 from gatepost.mail.unpack.ovba import decompress, module_offsets, sources
+from gatepost.mail.unpack.wide import narrow
 from gatepost.system.foreign import attempt
 
 _DEFAULT_PASSWORDS = ("VelvetSweatshop", "/01Hannes Ruescher/01")
@@ -182,8 +184,8 @@ _ENTITY = re.compile(rb"<!ENTITY\s", re.IGNORECASE)
 
 def inspect_ooxml_part(opened: Opened) -> Iterator[Member]:
     """XML of a document: links that fetch code from elsewhere when it is opened, and entity declarations, which OPC forbids (ECMA-376-2 8.1.4)."""
-    data = bytes(opened.body)
-    for relation in _RELATION.findall(data):
+    data = narrow(bytes(opened.body))
+    for relation in (html.unescape(text.decode("latin-1")).encode("latin-1", "replace") for text in _RELATION.findall(data)):
         if (
             b"External" in relation
             and (found := _DANGEROUS_RELATION.search(relation))

@@ -13,7 +13,7 @@ from dataclasses import replace
 from gatepost.mail.model import Kind
 from gatepost.mail.unpack import archive, external, streams
 from gatepost.mail.unpack.cms import read_cms, read_pem, read_pgp
-from gatepost.mail.unpack.html import read_markup, read_script, read_text
+from gatepost.mail.unpack.html import read_folded, read_markup, read_script, read_text
 from gatepost.mail.unpack.office import inspect_ooxml_part, read_compound
 from gatepost.mail.unpack.onenote import read_onenote
 from gatepost.mail.unpack.opened import Member, Opened, Reader
@@ -102,6 +102,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
     **dict.fromkeys(_SCRIPTS, (read_script,)),
     **dict.fromkeys(_TEXTS, (read_text,)),
     "xml": (inspect_ooxml_part, read_markup),
+    **dict.fromkeys(("calendar", "vcard"), (read_folded,)),
     "pdf": (read_pdf,),
     "rtf": (read_rtf,),
     "onenote": (read_onenote,),
@@ -110,6 +111,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "pem": (read_pem,),
     "pgp-message": (read_pgp,),
     "pgp-binary": (read_pgp,),
+    "activemime": (streams.read_activemime,),
     "lzop": (external.read_lzop,),
     **{kind: (external.seven_zip(name),) for kind, name in _SEVEN_ZIP.items()},
 }

@@ -16,6 +16,7 @@ from gatepost.mail.unpack.opened import Member, Opened, UnpackError
 _SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".z", ".lz", ".lz4", ".lzo")
 _TAR_SUFFIXES = (".tgz", ".tbz2", ".tbz", ".txz", ".taz", ".tzst")
 _STREAMS_MOST = 10_000
+_ACTIVEMIME_LEAST, _ACTIVEMIME_MOST = 0x20, 0x100
 
 
 def inner_name(opened: Opened) -> str:
@@ -93,6 +94,14 @@ def read_lzip(opened: Opened) -> Iterator[Member]:
 def read_zstd(opened: Opened) -> Iterator[Member]:
     """All frames of a Zstandard file."""
     yield Member(inner_name(opened), opened.gather_or_find(unzstd(opened.body)))
+
+
+def read_activemime(opened: Opened) -> Iterator[Member]:
+    """The object that Office 2000 and later hide in web archives: one zlib stream behind a header of 50 bytes."""
+    start = bytes(opened.body[:_ACTIVEMIME_MOST]).find(b"\x78", _ACTIVEMIME_LEAST)
+    if start < 0:
+        raise UnpackError("the ActiveMime object has no content")
+    yield Member("object", opened.gather_or_find(inflate(opened.body[start:], 15)))
 
 
 def read_szdd(opened: Opened) -> Iterator[Member]:

@@ -75,7 +75,14 @@ def _file(opened: Opened, block: bytes, start: int, size: int, ahead: _Ahead) ->
             opened.find(Kind.UNCHECKED, "tar-truncated", f"'{name}' in a tar archive is cut off")
         if length and block[156] not in b"12346":
             opened.meter.spend(len(body))
-            yield Member(name, body, "tar-sizes-differ" if number else "", () if ahead.name in {"", name} else (_name(block),))
+            yield Member(name, body, "tar-sizes-differ" if number else "", _other_names(block, name))
+
+
+def _other_names(block: bytes, name: str) -> tuple[str, ...]:
+    """The name in the block itself, which a reader without extensions sees; not if it is just the long name cut to fit (100 bytes)."""
+    plain = _name(block)
+    cut = bool(block[99]) and name.startswith(plain)
+    return () if cut or plain == name else (plain,)
 
 
 def _checks(block: bytes) -> bool:

@@ -14,15 +14,17 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gatepost.mail.model import Budget, BudgetError, Buffer, Finding, Kind, Part
-from gatepost.mail.unpack.filetype import Sight, category, sights
+from gatepost.mail.unpack.filetype import Sight, category, is_text, sights
 from gatepost.mail.unpack.magic import Category
 from gatepost.mail.unpack.opened import SOURCE, Member, Meter, Opened, UnpackError
+from gatepost.mail.unpack.passwords import MOST, candidates
 from gatepost.mail.unpack.readers import READERS
 
 _FATAL = frozenset({"parts", "bytes", "cpu", "wall"})
 _CLOSED = frozenset({Category.ARCHIVE, Category.DISK})
 _READ_AGAIN = frozenset({"mail", "mbox", "encoded-text"})
 _NAMED_MOST = 8
+_HINT_LONGEST, _HINTS_MOST, _HINTED_MOST = 4096, 20, 20
 
 
 class Reading(Protocol):
@@ -74,6 +76,7 @@ class _Walk:
         self.queue: deque[_Item] = deque()
         self.opened: set[bytes] = set()
         self.read_already: frozenset[str] = frozenset()
+        self.hints: list[str] = []
 
     def run(self, parts: tuple[Part, ...]) -> Unpacked:
         self.read_already = frozenset(path.rpartition(".")[0] for path in (part.path for part in parts) if "." in path)
@@ -109,7 +112,7 @@ class _Walk:
         if not self._first_time(memoryview(data)[sight.offset :], sight.type):
             return
         for read in readers:
-            opened = Opened(part, data, sight.offset, meter, self.budget, self.passwords, self.findings)
+            opened = Opened(part, data, sight.offset, meter, self.budget, self._known_passwords(), self.findings)
             try:
                 for member in read(opened):
                     self._add(part, member, meter)
@@ -128,7 +131,21 @@ class _Walk:
             disposition=parent.disposition,
             depth=parent.depth + 1,
         )
+        self._hint(part)
         self.queue.append(_Item(part, Meter(self.budget, len(member.data), path, meter)))
+
+    def _hint(self, part: Part) -> None:
+        """Remember a short text that came out of something, for it may name the password of what came with it."""
+        data = bytes(part.data) if len(part.data) <= _HINT_LONGEST else b""
+        if data and len(self.hints) < _HINTS_MOST and data[:1] != b"<" and is_text(data):
+            self.hints.append(data.decode("utf-8", "replace"))
+
+    def _known_passwords(self) -> tuple[str, ...]:
+        """The passwords given, with those that texts inside have named since."""
+        if self.hints:
+            self.passwords = tuple(dict.fromkeys((*candidates(self.hints)[:_HINTED_MOST], *self.passwords)))[:MOST]
+            self.hints.clear()
+        return self.passwords
 
     def _first_time(self, data: Buffer, use: str) -> bool:
         """Whether these bytes have not been opened before; copies of a container are opened once."""
@@ -157,6 +174,7 @@ class _Walk:
             for sub in reading.parts:
                 moved = replace(sub, path=f"{base}!{sub.path}", depth=part.depth + 1 + sub.depth, reading=sub.reading or part.reading)
                 self.budget.part(moved.depth, moved.path)
+                self._hint(moved)
                 self.queue.append(_Item(moved, Meter(self.budget, len(sub.data), moved.path), derived=bool(sub.reading)))
 
     def _over(self, part: Part, error: BudgetError) -> None:

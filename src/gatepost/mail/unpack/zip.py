@@ -65,6 +65,9 @@ class _Zip:
                 self.opened.find(Kind.AMBIGUOUS, "zip-overlap", f"'{entry.names[0]}' lies inside another entry")
             yield from self._entry(entry)
         yield from self._hidden(found)
+        if claims and (rest := self.data[found.stop :].lstrip(b"\0")):
+            self.opened.meter.spend(len(rest))
+            yield Member("trailing", rest, "trailing-bytes")
 
     def _hidden(self, found: Layout) -> Iterator[Member]:
         for entry in found.hidden(self._taken):
@@ -161,12 +164,22 @@ class _Zip:
         return gathered
 
     def _stored(self, entry: Entry, start: int) -> Iterator[Gathered]:
+        yield from self._not_stored(entry, start)
         lengths = self._stored_lengths(entry, start)
         if lengths:
             self._take(start, start + lengths[0])
         for length in lengths:
             self.opened.meter.spend(length)
             yield Gathered(bytes(self.view[start : start + length]))
+
+    def _not_stored(self, entry: Entry, start: int) -> Iterator[Gathered]:
+        """Sizes that differ cannot be those of stored data; whether it is deflated shows by the check sum."""
+        if not any(record.packed and record.size and record.packed != record.size for record in entry.records):
+            return
+        gathered = self.opened.gather(inflate(self.view[start:]))
+        if zlib.crc32(gathered.data) in {record.crc for record in entry.records}:
+            self.opened.find(Kind.AMBIGUOUS, "zip-methods-differ", f"'{entry.names[0]}' says that it is stored, and is deflated")
+            yield gathered
 
     def _stored_lengths(self, entry: Entry, start: int) -> list[int]:
         """Every length that a reader could take, the honest one first."""
@@ -212,14 +225,14 @@ class _Zip:
     def _keys(self, record: Record, packed: memoryview) -> Iterator[tuple[bytes, int]]:
         """The packed data under each password whose check bytes fit, and its compression method."""
         aes = next((body for kind, body in fields(record.extra) if kind == zip_crypt.AES_FIELD and len(body) >= 7), None)  # noqa: PLR2004
-        for password in self.opened.passwords:
+        for password in zip_crypt.spelled(self.opened.passwords):
             self._tick()
             if record.method == AES_METHOD and aes:
-                plain = zip_crypt.open_aes(packed, password.encode(), aes[4])
+                plain = zip_crypt.open_aes(packed, password, aes[4])
                 method = int.from_bytes(aes[5:7], "little")
             else:
                 check = {record.crc >> 24, record.time >> 8} if record.flags & STREAMED else {record.crc >> 24}
-                plain = zip_crypt.open_traditional(packed, password.encode(), check, self._tick)
+                plain = zip_crypt.open_traditional(packed, password, check, self._tick)
                 method = record.method
             if plain is not None:
                 self.opened.meter.spend(len(plain))

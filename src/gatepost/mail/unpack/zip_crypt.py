@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -22,6 +22,12 @@ _ROUNDS = 1000
 _MAC = 10
 _BLOCK = 16
 _CRC = tuple(zlib.crc32(bytes((n,)), 0xFFFFFFFF) ^ 0xFFFFFFFF for n in range(256))
+
+
+def spelled(passwords: Iterable[str]) -> Iterator[bytes]:
+    """Each password in UTF-8 and in the code pages in which older programs take it."""
+    for password in passwords:
+        yield from dict.fromkeys(password.encode(charset, "replace") for charset in ("utf-8", "cp1252", "cp437"))
 
 
 def open_traditional(packed: memoryview, password: bytes, check: set[int], tick: Callable[[], None]) -> bytes | None:

@@ -19,6 +19,7 @@ from gatepost.mail.unpack.zip_records import END as END_SIGNATURE
 from gatepost.mail.unpack.zip_records import LOCAL as LOCAL_SIGNATURE
 
 _LONGEST_NAME = 1024
+_END_SIZE = 22
 KNOWN_METHODS = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 16, 18, 19, 20, 93, 94, 95, 96, 97, 98, AES_METHOD})
 
 
@@ -74,6 +75,12 @@ class Layout:
     quirks: list[tuple[str, str]]
     ends: list[End]
     _others: dict[int, list[Record]]
+
+    @property
+    def stop(self) -> int:
+        """Where the last end record ends; its comment, if it has one, comes after that. The end of the data when there is no such record."""
+        at = self.data.rfind(END_SIGNATURE)
+        return at + _END_SIZE if at >= 0 else len(self.data)
 
     def hidden(self, taken: Callable[[int], bool]) -> Iterator[Entry]:
         """Entries outside the bytes for which `taken` says yes, in order; asked while it goes, since each entry takes bytes too."""
