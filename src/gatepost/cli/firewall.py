@@ -71,6 +71,16 @@ def readable(path: Path) -> str:
     return nft.rehearse(text) if kind_of(text) == "nft" else text
 
 
+@app.callback()
+def firewall() -> None:
+    """The firewall: compile it, prove it, ask it, explain anybody's.
+
+    Example:
+
+        gatepost firewall prove --site /etc/gatepost/site.toml
+    """
+
+
 @app.command("compile")
 @told
 def compile_command(site: SiteFile = HERE, as_json: AsJson = False) -> None:

@@ -22,7 +22,7 @@ from gatepost.site.integrity import Integrity
 from gatepost.site.load import load
 from gatepost.site.problem import SiteError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Audit this host against its role.")
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 BROKEN = 2
 DEFAULT_SITE = Path("/etc/gatepost/site.toml")
@@ -30,7 +30,12 @@ DEFAULT_SITE = Path("/etc/gatepost/site.toml")
 
 @app.callback()
 def host() -> None:
-    """Audit this host against its role."""
+    """Audit this host against its role.
+
+    Example:
+
+        gatepost host audit --role relay
+    """
 
 
 @app.command()

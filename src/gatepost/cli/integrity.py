@@ -51,7 +51,7 @@ from gatepost.site.integrity import Integrity
 from gatepost.site.load import load
 from gatepost.site.problem import SiteError
 
-app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True, help="What changed that nobody meant to change.")
+app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
 
 BROKEN = 2
 DEFAULT_SITE = Path("/etc/gatepost/site.toml")
@@ -127,6 +127,18 @@ def _progress(total: int) -> Iterator[Callable[[Tally], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("looking", total=total or None)
         yield lambda tally: bar.update(task, completed=tally.entries)
+
+
+@app.callback()
+def integrity() -> None:
+    """What changed that nobody meant to change.
+
+    Examples:
+
+        gatepost integrity init
+
+        gatepost integrity check
+    """
 
 
 @app.command()

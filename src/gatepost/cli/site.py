@@ -24,10 +24,20 @@ from gatepost.site.problem import Problem, SiteError
 
 DEFAULT_FILE = Path("/etc/gatepost/site.toml")
 
-app = typer.Typer(help="Check and show the site file.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 File = Annotated[Path, typer.Argument(help="The site file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.callback()
+def site() -> None:
+    """Check and show the site file.
+
+    Example:
+
+        gatepost site check /etc/gatepost/site.toml
+    """
 
 
 @app.command()

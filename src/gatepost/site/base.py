@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 
 class Section(BaseModel):
@@ -49,6 +49,10 @@ class RateLimit:
 
     count: int
     seconds: int
+
+    def __str__(self) -> str:
+        """As it is written: "100/m"."""
+        return f"{self.count}/{next(unit for unit, seconds in SECONDS.items() if seconds == self.seconds)}"
 
 
 def parse_duration(text: object) -> float:
@@ -154,7 +158,7 @@ Duration = Annotated[float, BeforeValidator(lambda value: value if isinstance(va
 """Seconds; written "30d"."""
 Size = Annotated[int, BeforeValidator(parse_size)]
 """Bytes; written "50M"."""
-Rate = Annotated[RateLimit, BeforeValidator(parse_rate)]
+Rate = Annotated[RateLimit, BeforeValidator(parse_rate), PlainSerializer(str)]
 """A count in a time; written "100/m"."""
 Domain = Annotated[str, AfterValidator(parse_domain)]
 Address = Annotated[str, AfterValidator(parse_address)]
