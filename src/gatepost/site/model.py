@@ -9,6 +9,7 @@ from gatepost.site.console import Console
 from gatepost.site.integrity import Integrity
 from gatepost.site.mail import Alerts, Engines, Journal, Mail, Metrics, Policy, Quarantine
 from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Translate, Zone
+from gatepost.site.report import Report
 from gatepost.site.relay import Relay
 
 
@@ -41,6 +42,7 @@ class Site(Section):
     metrics: Metrics = Metrics()
     integrity: Integrity = Integrity()
     console: Console = Console()
+    report: Report = Report()
 
     @property
     def virusalerts(self) -> str:

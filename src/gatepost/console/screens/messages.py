@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import replace
 
 from starlette.responses import Response
@@ -13,9 +11,9 @@ from gatepost.console.visit import Visit
 from gatepost.journal.interface import Row
 from gatepost.journal.states import State
 from gatepost.report.story import moment
+from gatepost.report.table import csv_of
 
 MOST_CSV, PAGE_CSV = 100_000, 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def show(visit: Visit) -> Response:
@@ -49,16 +47,15 @@ def export(visit: Visit) -> Response:
 
 
 def table(rows: list[Row]) -> str:
-    """Rows as CSV. What a spreadsheet would take for a formula gets an apostrophe before it: mail chooses these texts."""
-    target = io.StringIO()
-    writer = csv.writer(target)
-    writer.writerow(("time", "id", "state", "from", "to", "subject", "client", "direction", "verdict", "reason", "rule", "bytes", "sha256"))
-    for row in rows:
-        cells = (moment(row.at), row.id, row.state, row.sender, row.recipient, row.subject, row.client, row.direction)
-        more = (row.verdict, row.reason, row.rule, str(row.size), row.digest)
-        writer.writerow([_harmless(str(cell)) for cell in (*cells, *more)])
-    return target.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    return "'" + cell if cell.startswith(_FORMULA) else cell
+    """Rows as CSV."""
+    header = ("time", "id", "state", "from", "to", "subject", "client", "direction", "verdict", "reason", "rule", "bytes", "sha256")
+    return csv_of(
+        header,
+        (
+            (
+                moment(row.at), row.id, row.state, row.sender, row.recipient, row.subject, row.client,
+                row.direction, row.verdict, row.reason, row.rule, row.size, row.digest,
+            )
+            for row in rows
+        ),
+    )  # fmt: skip

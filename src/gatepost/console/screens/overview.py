@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
-from gatepost.console.charts import Bar, bars
 from gatepost.console.listing import page
 from gatepost.console.rights import Right, Role
 from gatepost.console.visit import Visit
 from gatepost.journal.interface import Query
 from gatepost.journal.states import State
+from gatepost.report.charts import Bar, bars
 
 DAYS = 14
 LAST = 8

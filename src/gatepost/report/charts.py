@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT, FOOT = 720, 160, 20
+WIDTH, HEIGHT, FOOT = 1200, 180, 24
 GAP = 0.25
+COLOURS = {"passed": "#6f9fd0", "stopped": "#c4443a"}
+"""For paper; on a screen the classes decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,11 @@ def _bar(bar: Bar, left: float, step: float, highest: int) -> Markup:
         # What is there at all can be seen, however little it is.
         height = max(height, 2.0) if value else 0.0
         top -= height
-        drawn += Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-            name, left + step * GAP / 2, top, step * (1 - GAP), height
+        drawn += Markup('<rect class="{}" fill="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+            name, COLOURS.get(name, "#888888"), left + step * GAP / 2, top, step * (1 - GAP), height
         )
     said = ", ".join(f"{value:,} {name}" for name, value in bar.pieces)
-    label = Markup('<text x="{:.1f}" y="{}">{}</text>').format(left + step / 2, HEIGHT + FOOT - 5, bar.label)
+    label = Markup('<text x="{:.1f}" y="{}" text-anchor="middle" font-size="14" fill="#57606a">{}</text>').format(
+        left + step / 2, HEIGHT + FOOT - 6, bar.label
+    )
     return Markup("<g><title>{}: {}</title>{}{}</g>").format(escape(bar.label), said, drawn, label)

@@ -1,0 +1,102 @@
+"""`gatepost report`: what management and auditors read."""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gatepost.cli.common import SITE, SiteOption, fail, journal_of, site_of
+from gatepost.journal.interface import JournalError
+from gatepost.report import render
+from gatepost.report.figures import PeriodError, collect, month
+from gatepost.report.onepager import Document, one_pager
+from gatepost.report.viruses import caught
+from gatepost.site.model import Site
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+class Form(StrEnum):
+    """How a report comes."""
+
+    TEXT = "text"
+    HTML = "html"
+    PDF = "pdf"
+    CSV = "csv"
+
+
+Month = Annotated[str, typer.Option("--month", metavar="YYYY-MM", help="Which month; this month when not given.")]
+Format = Annotated[Form, typer.Option("--format", help="How it comes.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; standard output when not given.")]
+
+
+@app.callback()
+def report() -> None:
+    """Reports, each number counted from the journal.
+
+    Example:
+
+        gatepost report one-pager --month 2026-11 --format pdf -o november.pdf
+    """
+
+
+@app.command("one-pager")
+def one_pager_command(site: SiteOption = SITE, period: Month = "", form: Format = Form.TEXT, output: Output = None) -> None:
+    """One page for management: what was stopped, what was promised and kept, what it saved, what is not covered.
+
+    Example:
+
+        gatepost report one-pager --month 2026-11 --format pdf -o november.pdf
+    """
+    declared = site_of(site)
+    if form is Form.CSV:
+        fail("the one-pager comes as text, html or pdf; gatepost report viruses comes as csv too")
+    _write(_formed(declared, _document(declared, period), form), output)
+
+
+def _document(site: Site, period: str) -> Document:
+    try:
+        figures = collect(journal_of(site), month(period or time.strftime("%Y-%m")))
+    except (PeriodError, JournalError) as error:
+        fail(str(error))
+    return one_pager(figures, site.site.name, site.report)
+
+
+def _formed(site: Site, document: Document, form: Form) -> bytes:
+    try:
+        if form is Form.PDF:
+            return render.as_pdf(document)
+        return (render.as_html(document, site.console.url) if form is Form.HTML else render.as_text(document)).encode()
+    except render.RenderError as error:
+        fail(str(error))
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        fail(f"{output}: {error.strerror}")
+
+
+@app.command()
+def viruses(site: SiteOption = SITE, period: Month = "", form: Format = Form.TEXT, output: Output = None) -> None:
+    """Every mail in which a virus was found: when, from whom, to whom, which virus, who found it, what became of it.
+
+    Example:
+
+        gatepost report viruses --month 2026-11 --format csv -o viruses.csv
+    """
+    declared = site_of(site)
+    try:
+        found = caught(journal_of(declared), month(period or time.strftime("%Y-%m")))
+        _write(render.catches(found, declared.site.name, period, str(form)), output)
+    except (PeriodError, JournalError, render.RenderError) as error:
+        fail(str(error))

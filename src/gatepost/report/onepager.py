@@ -1,0 +1,182 @@
+"""The one page for management: what the month's numbers mean, in words without jargon.
+
+What it does: makes a document of figures: one sentence and a light, what was promised and kept, then boxes of lines, then the limits.
+Not its job: counting (`figures`), layout (`render`).
+Raises: nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatepost.report.figures import Broken, Figures
+from gatepost.report.story import moment, printable
+from gatepost.site.report import Report
+
+MOST_LINES = 5
+"""Viruses, senders and broken promises named; so the page is one page for ten mails and for a million."""
+LONGEST = 44
+FRESH_DAYS = 2
+MEGABYTE = 1_000_000
+
+LIMITS = (
+    "Only mail that comes through this gateway is covered: not web pages, private mailboxes in the browser, memory sticks or telephones.",
+    "A virus that no scanner knows yet can pass. Programs and hidden content are held for that reason, whether known or not.",
+    "These numbers are what the gateway wrote down when it happened; each can be recounted from its journal.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A number with its name. `link` is the console's list behind it, "" when there is none."""
+
+    name: str
+    value: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A heading with lines, and a sentence below them."""
+
+    title: str
+    lines: tuple[Line, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What was promised, and when it was broken (nothing: it was kept)."""
+
+    text: str
+    broken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The whole page. `trend` is caught viruses by month, oldest first."""
+
+    company: str
+    period: str
+    well: bool
+    headline: str
+    promises: tuple[Promise, ...]
+    boxes: tuple[Box, ...]
+    trend: tuple[tuple[str, int], ...]
+    limits: tuple[str, ...] = LIMITS
+
+
+def one_pager(figures: Figures, company: str, assumptions: Report) -> Document:
+    """The page of one month."""
+    promises = _promises(figures)
+    well = not any(promise.broken for promise in promises)
+    return Document(
+        company=company,
+        period=figures.period.name,
+        well=well,
+        headline=_headline(figures, well=well),
+        promises=promises,
+        boxes=tuple(box for box in _boxes(figures, assumptions) if box.lines),
+        trend=figures.trend,
+    )
+
+
+def _headline(figures: Figures, *, well: bool) -> str:
+    viruses = figures.infected_in + figures.infected_out
+    if not figures.tally.mails:
+        return "No mail came through the gateway this month."
+    stopped = f"{viruses:,} infected mails were stopped" if viruses != 1 else "1 infected mail was stopped"
+    if well:
+        return f"This month {stopped}, and no mail was delivered unscanned."
+    return f"This month {stopped}, but not every promise was kept; the box below says which and when."
+
+
+def _promises(figures: Figures) -> tuple[Promise, ...]:
+    return (
+        Promise("No mail was delivered without having been looked at.", _told(figures.delivered_unchecked)),
+        Promise("No mail was delivered in which a virus had been found.", _told(figures.delivered_infected)),
+    )
+
+
+def _told(broken: Sequence[Broken]) -> tuple[str, ...]:
+    shown = tuple(f"{moment(one.at)}, mail {_cut(one.message_id)}" for one in broken[:MOST_LINES])
+    return (*shown, f"and {len(broken) - MOST_LINES:,} more") if len(broken) > MOST_LINES else shown
+
+
+def _boxes(figures: Figures, assumptions: Report) -> tuple[Box, ...]:
+    caught = Box(
+        "Viruses caught",
+        (
+            Line("on their way in", f"{figures.infected_in:,}", "/messages?verdict=virus&direction=inbound"),
+            Line("on their way out", f"{figures.infected_out:,}", "/messages?verdict=virus&direction=outbound"),
+        ),
+        "" if not figures.infected_out else "An infected mail on its way out would have reached a customer or supplier under our name.",
+    )
+    by_name = Box("By name", _most(figures.tally.viruses, "/messages?finding="))
+    partners = Box("Who sent them to us", _most(_of(figures.tally.partners, "inbound"), "/messages?verdict=virus&sender=@"))
+    return (caught, by_name, partners, _saved(figures, assumptions), _volume(figures), _machinery(figures))
+
+
+def _of(counts: Counter[tuple[str, str]], direction: str) -> Counter[tuple[str, str]]:
+    return Counter({key: count for key, count in counts.items() if key[0] == direction})
+
+
+def _most(counts: Counter[tuple[str, str]], link: str) -> tuple[Line, ...]:
+    """The names with most mails, both directions together."""
+    names: Counter[str] = Counter()
+    for (_direction, name), count in counts.items():
+        names[name] += count
+    ordered = sorted(names.items(), key=lambda pair: (-pair[1], pair[0]))
+    lines = tuple(Line(_cut(name) or "nobody named", f"{count:,}", link + name) for name, count in ordered[:MOST_LINES])
+    others = sum(count for _name, count in ordered[MOST_LINES:])
+    return (*lines, Line("others", f"{others:,}")) if others else lines
+
+
+def _cut(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "\u2026"
+
+
+def _saved(figures: Figures, assumptions: Report) -> Box:
+    hours = figures.infected_in * assumptions.clean_up_hours
+    if not assumptions.clean_up_hours:
+        return Box("Time saved", ())
+    lines = [Line("working time saved", f"{hours:,.0f} h")]
+    assumed = f"Assumed: each infected mail that had come in would have cost {assumptions.clean_up_hours:g} h of work"
+    if assumptions.hour_costs:
+        lines.append(Line("money saved", f"{hours * assumptions.hour_costs:,.0f} {assumptions.currency}"))
+        assumed += f", an hour costs {assumptions.hour_costs:g} {assumptions.currency}"
+    return Box("Time and money" if assumptions.hour_costs else "Time saved", tuple(lines), assumed + ".")
+
+
+def _volume(figures: Figures) -> Box:
+    tally = figures.tally
+    mean = tally.seconds / tally.mails if tally.mails else 0.0
+    return Box(
+        "Mail",
+        (
+            Line("mails", f"{tally.mails:,}", "/messages"),
+            Line("megabytes", f"{tally.bytes / MEGABYTE:,.0f}"),
+            Line("held for a decision", f"{figures.held:,}", "/quarantine"),
+            Line("of them unwanted advertising", f"{figures.held_spam:,}", "/quarantine?verdict=spam"),
+            Line("held wrongly, released by people", f"{figures.released:,}", "/messages?state=released"),
+            Line("time for looking at a mail, mean", f"{mean:.2f} s"),
+            Line("the longest", f"{tally.slowest:.1f} s"),
+        ),
+    )
+
+
+def _machinery(figures: Figures) -> Box:
+    age = figures.oldest_signatures
+    said = "unknown: no scanner dates them" if age is None else f"{age} day{'s' if age != 1 else ''}"
+    blind = sum(figures.blind.values())
+    lines = [Line("oldest virus knowledge in use", said), Line("minutes in which a scanner did not answer", f"{blind:,}")]
+    worst = max(figures.blind, key=lambda name: figures.blind[name], default="")
+    note = (
+        f"Most often silent: {_cut(worst)}. Mail waited meanwhile; none passed unseen." if worst and not figures.delivered_unchecked else ""
+    )
+    if age is not None and age > FRESH_DAYS:
+        note = f"Virus knowledge should never be older than {FRESH_DAYS} days. {note}".strip()
+    return Box("The scanners themselves", tuple(lines), note)
