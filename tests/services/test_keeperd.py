@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -137,6 +138,28 @@ def test_what_the_front_gave_up_is_not_written_when_the_keeper_wakes(
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
     assert [row.id for row in Keeperd(site).journal.search(Query())] == ["1B"]
+
+
+def test_a_front_out_of_descriptors_reaches_the_keeper_as_soon_as_it_has_some(
+    keeper: Callable[[], int], tmp_path: Path, spool: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.socket
+
+    def full(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    async def scenario() -> object:
+        client = Keeper(tmp_path / "keep.sock", 5.0)
+        monkeypatch.setattr(socket, "socket", full)
+        question = asyncio.ensure_future(client.ask(record(), spool))
+        await asyncio.sleep(0.3)
+        monkeypatch.setattr(socket, "socket", real)
+        answer = await question
+        client.close()
+        return answer
+
+    keeper()
+    assert isinstance(asyncio.run(scenario()), Done)
 
 
 def test_with_the_journal_locked_a_whole_group_is_put_off_after_one_attempt(

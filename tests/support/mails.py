@@ -42,9 +42,10 @@ def send(
     sender: str = "carol@partner.example",
     recipients: tuple[str, ...] = ("bob@widget.example",),
     forwarded: str = "",
+    seconds: float = 120.0,
 ) -> tuple[int, str]:
-    """Send by SMTP; gives the final reply. `forwarded` is a client address for XFORWARD."""
-    with smtplib.SMTP("127.0.0.1", port, timeout=120) as client:
+    """Send by SMTP; gives the final reply. `forwarded` is a client address for XFORWARD, `seconds` the longest wait for one answer."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=seconds) as client:
         client.ehlo("client.example")
         if forwarded:
             client.docmd("XFORWARD", f"ADDR={forwarded}")

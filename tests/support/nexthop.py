@@ -29,7 +29,8 @@ class FaultyHop:
     """A next hop; `faults` maps a step to what happens there.
 
     Steps: "greeting", "EHLO", "MAIL", "RCPT", "DATA", "dot", or "RCPT <address>" and "dot <address>" (LMTP) for one recipient.
-    A fault is a reply line ("451 4.3.0 later"), "drop" (close at once) or "hang" (never answer).
+    A fault is a reply line ("451 4.3.0 later"), "drop" (close at once) or "hang" (never answer); at "dot" also "take and drop": the mail
+    is taken, and nobody hears of it.
     """
 
     offers: tuple[str, ...] = OFFERS
@@ -143,6 +144,9 @@ class _Dialogue:
         content = await self.content()
         taken = Taken(self.mail, self.recipients, self.forwarded, content)
         self.forget()
+        if self.hop.faults.get("dot") == "take and drop":
+            self.hop.taken.append(taken)
+            raise _DropError
         if self.hop.lmtp:
             got = [address for address in taken.recipients if await self.say(f"dot {address}", "250 2.0.0 got it")]
             taken.recipients = got

@@ -31,12 +31,13 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Traffic:
-    """Sends to `port`; with `forwarded` the client's address is told by XFORWARD. `sent` is the ledger."""
+    """Sends to `port`; with `forwarded` the client's address is told by XFORWARD. `sent` is the ledger, `patience` in seconds."""
 
     port: int
     forwarded: bool = False
     senders: int = 4
     kinds: tuple[str, ...] = (CLEAN, INFECTED, CLEAN, BANNED)
+    patience: float = 120.0
     sent: list[Sent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,7 +63,7 @@ class Traffic:
         """Send it once; gives the final code, which is in the ledger too."""
         sender, recipient, client = DIRECTIONS[self._ways[id(one)]]
         try:
-            code, one.said = send_once(self.port, one.content, sender, (recipient,), client if self.forwarded else "")
+            code, one.said = send_once(self.port, one.content, sender, (recipient,), client if self.forwarded else "", self.patience)
         except (OSError, smtplib.SMTPException) as error:
             code, one.said = NO_ANSWER, str(error)
         one.answers.append(code)

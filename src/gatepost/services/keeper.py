@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import msgspec
 from gatepost.services import messages
 from gatepost.services.messages import Answer, Done, Failed, Health, Numbered, Request
 from gatepost.system.channel import AsyncChannel, Channel
+from gatepost.system.sockets import connected
 
 log = logging.getLogger(__name__)
 
@@ -76,25 +76,29 @@ class Keeper:
 
     def _send(self, asked: _Asked) -> None:
         if self._channel is not None:
-            self._channel.send(asked.payload, asked.descriptor)
+            self._pass_on(asked)
         elif self._connecting is None:
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    def _pass_on(self, asked: _Asked) -> None:
+        """Put a question on the wire; whoever asks hears when the descriptor for its mail cannot be had."""
+        try:
+            if self._channel is not None:
+                self._channel.send(asked.payload, asked.descriptor)
+        except OSError as error:
+            if not asked.answer.done():
+                asked.answer.set_result(Failed(f"the mail cannot be handed to the keeper: {error.strerror}"))
 
     async def _connect(self) -> None:
         """Connect as soon as the keeper listens, then ask everything that has no answer yet."""
         while self._channel is None:
-            sock = socket.socket(socket.AF_UNIX)
             try:
-                sock.connect(str(self._path))
+                self._channel = AsyncChannel(connected(self._path), self._received, self._lost)
             except OSError:
-                sock.close()
                 await asyncio.sleep(PAUSE)
-                continue
-            self._channel = AsyncChannel(sock, self._received, self._lost)
         self._connecting = None
         for asked in tuple(self._asked.values()):
-            if self._channel is not None:
-                self._channel.send(asked.payload, asked.descriptor)
+            self._pass_on(asked)
 
     def _received(self, payload: bytes, descriptor: int | None) -> None:
         if descriptor is not None:
@@ -123,9 +127,8 @@ class Keeper:
 
 def ask_once(path: Path, request: Request) -> Done | Health:
     """Ask one question without an event loop, for the command line. Raises KeeperError, OSError when no keeper listens."""
-    sock = socket.socket(socket.AF_UNIX)
+    sock = connected(path)
     sock.settimeout(PATIENCE * 3)
-    sock.connect(str(path))
     channel = Channel(sock)
     try:
         channel.send(messages.encode(Numbered(1, request)))

@@ -11,7 +11,6 @@ import logging
 import mmap
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 from gatepost.mail.model import Buffer, Direction, Envelope, Finding, Kind, Verdict
 from gatepost.services.scanners import Job, decode_job, encode_verdict
 from gatepost.system.channel import Channel
+from gatepost.system.sockets import connected
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +35,12 @@ def connect(path: Path) -> Channel:
     """Connect to the front, as soon as it listens."""
     end = time.monotonic() + PATIENCE
     while True:
-        sock = socket.socket(socket.AF_UNIX)
         try:
-            sock.connect(str(path))
+            return Channel(connected(path))
         except OSError:
-            sock.close()
             if time.monotonic() > end:
                 raise
             time.sleep(PAUSE)
-        else:
-            return Channel(sock)
 
 
 def work(channel: Channel, examine: Examine, seconds: float) -> None:

@@ -23,3 +23,14 @@ def listen_unix(path: Path, mode: int = 0o660) -> socket.socket:
     listener.listen(256)
     listener.setblocking(False)  # noqa: FBT003 the socket's own interface
     return listener
+
+
+def connected(path: Path) -> socket.socket:
+    """Connect to the process that listens at `path`."""
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(str(path))
+    except OSError:
+        sock.close()
+        raise
+    return sock
