@@ -24,9 +24,11 @@ from gatepost.integrity.walk import Seen
 
 _GET_FLAGS: Final = 0x80086601
 """FS_IOC_GETFLAGS (ioctl_iflags(2)) on 64-bit machines."""
-_HIDDEN_FLAGS: Final = 0x80000 | 0x10000000 | 0x800000 | 0x400000 | 0x200000 | 0x1000 | 0x800
-"""Flags that the file system sets for its own sake: extents, inline data and the like."""
-_CHUNK: Final = 1 << 20
+_SHOWN_FLAGS: Final = 0xFFFFFFFF & ~(0x80000 | 0x10000000 | 0x800000 | 0x400000 | 0x200000 | 0x1000 | 0x800)
+"""All but the flags that the file system sets for its own sake: extents, inline data and the like."""
+_CHUNK: Final = 1 << 18
+"""Bytes read at a time: what fits into the processor's cache is hashed from there."""
+
 _TRIES: Final = 3
 _OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _UNSUPPORTED: Final = (25, 38, 95, 22)
@@ -54,6 +56,8 @@ class Examiner:
     def __init__(self, algorithm: str = "sha256") -> None:
         self._new = ALGORITHMS[algorithm]
         self._buffer = memoryview(bytearray(_CHUNK))
+        self._vector = [self._buffer]
+        self._flags = array.array("l", [0])
         self._quiet = os.O_NOATIME if os.geteuid() == 0 else 0
         self.bytes_read = 0
 
@@ -79,22 +83,29 @@ class Examiner:
             opened = self._open(seen, _OPEN)
             try:
                 content = self._digest(opened, seen, prefix) if wants & (at.CONTENT | at.GROWING) else b""
-                flags, xattrs = _flags(opened), _xattrs(opened)
+                flags, xattrs = self._flags_of(opened), _xattrs(opened)
                 after = os.fstat(opened)
             finally:
                 os.close(opened)
-            now = stat_of(after)
-            if now == seen.stat or wants & at.GROWING:
-                return Entry(seen.key, now, content, b"", flags, xattrs, seen.mount, seen.atime)
-            seen = seen._replace(stat=now)
-            if not stat.S_ISREG(now.mode):
+            before = seen.stat
+            if (
+                after.st_ctime_ns == before.ctime
+                and after.st_size == before.size
+                and after.st_ino == before.inode
+                and after.st_dev == before.volume
+            ):
+                return Entry(seen.key, before, content, b"", flags, xattrs, seen.mount, seen.atime)
+            seen = seen._replace(stat=stat_of(after))
+            if wants & at.GROWING:
+                return Entry(seen.key, seen.stat, content, b"", flags, xattrs, seen.mount, seen.atime)
+            if not stat.S_ISREG(after.st_mode):
                 return self.look(seen)
         return self._entry(seen, problem="keeps changing while it is read")
 
     def _directory(self, seen: Seen) -> Entry:
         opened = self._open(seen, _OPEN | os.O_DIRECTORY)
         try:
-            return Entry(seen.key, seen.stat, b"", b"", _flags(opened), _xattrs(opened), seen.mount, seen.atime)
+            return Entry(seen.key, seen.stat, b"", b"", self._flags_of(opened), _xattrs(opened), seen.mount, seen.atime)
         finally:
             os.close(opened)
 
@@ -102,6 +113,15 @@ class Examiner:
         link = os.fsencode(os.readlink(seen.name, dir_fd=seen.directory)) if stat.S_ISLNK(seen.stat.mode) else b""
         xattrs = _xattrs(f"/proc/self/fd/{seen.directory}/{seen.name}")
         return Entry(seen.key, seen.stat, b"", link, UNREAD, xattrs, seen.mount, seen.atime)
+
+    def _flags_of(self, opened: int) -> int:
+        try:
+            fcntl.ioctl(opened, _GET_FLAGS, self._flags)
+        except OSError as error:
+            if error.errno in _UNSUPPORTED:
+                return UNREAD
+            raise
+        return self._flags[0] & _SHOWN_FLAGS
 
     def _open(self, seen: Seen, how: int) -> int:
         try:
@@ -115,10 +135,10 @@ class Examiner:
         growing = seen.rule.attributes & at.GROWING
         limit = (seen.stat.size if prefix is None else prefix) if growing else None
         if limit is None and seen.stat.size < _CHUNK:
-            data = os.read(opened, _CHUNK)
-            if len(data) == seen.stat.size:
-                self.bytes_read += len(data)
-                return self._new(data).digest()
+            count = os.readv(opened, self._vector)
+            if count == seen.stat.size:
+                self.bytes_read += count
+                return self._new(self._buffer[:count]).digest()
             os.lseek(opened, 0, os.SEEK_SET)
         return self._long(opened, limit)
 
@@ -147,17 +167,6 @@ def sha256_of(root: Path, key: bytes) -> str:
         return ""
     with os.fdopen(opened, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() if stat.S_ISREG(os.fstat(opened).st_mode) else ""
-
-
-def _flags(opened: int) -> int:
-    value = array.array("l", [0])
-    try:
-        fcntl.ioctl(opened, _GET_FLAGS, value, True)  # noqa: FBT003 - the flag is positional in fcntl
-    except OSError as error:
-        if error.errno in _UNSUPPORTED:
-            return UNREAD
-        raise
-    return value[0] & 0xFFFFFFFF & ~_HIDDEN_FLAGS
 
 
 def _xattrs(where: int | str) -> tuple[tuple[str, bytes], ...]:
