@@ -25,6 +25,7 @@ class Milter(Section):
     """The milter listener for Postfix and Sendmail; none when `listen` is empty."""
 
     listen: Socket | None = None
+    """Where the MTA reaches us."""
     mode: str = Field(default="0660", pattern=r"^0?[0-7]{3}$")
     """Permissions of a Unix socket, octal."""
     group: str = ""
@@ -43,24 +44,33 @@ class Smtp(Section):
     """The SMTP filter: before-queue proxy (the next hop's answer is ours) or content filter between two queues."""
 
     listen: HostPort | None = "127.0.0.1:10025"
+    """Where mail is taken; nowhere when empty."""
     mode: Literal["proxy", "filter"] = "proxy"
+    """What stands behind us; Gatepost does the same in both."""
     next_hop: HostPort | None = None
     """Where all mail of this listener goes; the routes by domain when not given."""
     lmtp: bool = False
+    """Whether the next hop speaks LMTP."""
     trusted: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
     """Peers that may send XFORWARD and XCLIENT."""
     tls: Tls = Tls()
 
 
 class UnpackLimits(Section):
-    """What one mail may cost; the fields of `mail.budget.Limits`."""
+    """What one mail may cost, as `mail.budget.Limits` counts it. What passes a limit was not looked at: UNCHECKED, and held."""
 
     depth: int = Field(default=32, ge=1)
+    """Containers within containers."""
     parts: int = Field(default=10_000, ge=1)
+    """Parts and files in it."""
     bytes: Size = 256 * 1024**2
+    """Of everything that comes out of its containers."""
     ratio: int = Field(default=250, ge=1)
+    """How many times larger than packed one container may get, from 32 MiB on."""
     cpu: Duration = 4.0
+    """Processor time for reading and unpacking."""
     wall: Duration = 60.0
+    """Time for everything, engines included."""
 
 
 class Recipients(Section):
@@ -76,7 +86,9 @@ class Mail(Section):
     """Which domains are ours and where their mail goes on to; `next_hop` is `host:port`, a host of the site or an address."""
 
     domains: tuple[Domain, ...] = Field(min_length=1)
+    """Our own domains; mail to them is inbound."""
     next_hop: HostPort
+    """Where accepted mail goes on to."""
     routes: dict[Domain, HostPort] = Field(default_factory=dict)
     """The next hop of single domains."""
     outbound: HostPort | None = None
@@ -84,8 +96,11 @@ class Mail(Section):
     relay_from: tuple[str, ...] = ()
     """Zones whose hosts may send mail to other people's domains. The machine itself always may."""
     size_limit: Size = 50 * 1024**2
+    """Larger mail is refused."""
     postmaster: Address | None = None
+    """Sender of what Gatepost writes itself; postmaster at the first domain when not given."""
     virusalerts: Address | None = None
+    """Who hears of what was stopped; virusalerts at the first domain when not given."""
     workers: int = Field(default=0, ge=0)
     """Scan workers; 0 is one per processor."""
     milter: Milter = Milter()
@@ -102,9 +117,11 @@ class Engine(Section):
     kind: str = ""
     """The plug-in; the name of the section when not given."""
     enabled: bool = True
+    """Whether it is asked at all."""
     role: Literal["required", "advisory"] = "required"
     """Whether a mail stays unchecked when this engine does not look."""
     deadline: Duration = 30.0
+    """How long it may take for one mail."""
     directions: tuple[DirectionName, ...] = DIRECTIONS
 
     def votes(self, name: str) -> bool:
@@ -130,9 +147,11 @@ class Rule(Section):
     names: tuple[str, ...] = ()
     """Patterns for the finding's name, like Win.*"""
     then: DispositionName
+    """What happens."""
     tag: str = Field(default="", max_length=40, pattern=r"^[\x20-\x7e]*$")
     """Put before the subject of a mail that is delivered."""
     reason: str = ""
+    """Why the rule is there, for those who come after you."""
     unscanned: bool = False
     """Must be true in a rule that delivers viruses or mail that nobody could check."""
 
@@ -141,7 +160,9 @@ class Spam(Section):
     """Points of spam (the highest score any engine gives) from which a mail is tagged and held."""
 
     tag: float = 5.0
+    """From so many points on a mail is marked."""
     hold: float = 15.0
+    """From so many points on it goes to quarantine."""
     subject: str = Field(default="", max_length=40, pattern=r"^[\x20-\x7e]*$")
     """Put before the subject of tagged mail; with none there is a header only, which leaves DKIM signatures valid."""
 
@@ -160,8 +181,11 @@ class Quarantine(Section):
     """What is kept of stopped mail, how long and how much."""
 
     encrypt: bool = True
+    """Whether kept mail is encrypted on the disk."""
     keep: Duration = 30 * 86_400.0
+    """How long a stopped mail is kept."""
     size: Size = 10 * 1024**3
+    """How much is kept at most; the oldest goes first."""
 
 
 class Alerts(Section):
@@ -170,15 +194,28 @@ class Alerts(Section):
     to: tuple[Address, ...] = ()
     """Also told besides mail.virusalerts."""
     interval: Duration = 900.0
+    """The time between two alert mails, at least."""
     webhook: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Gets the same counts as JSON."""
     second: Address | None = None
+    """Who is told when nobody has looked."""
     escalate: Duration = 86_400.0
+    """How long nobody may look."""
 
 
 class Journal(Section):
     """How long events are kept."""
 
     keep: Duration = 400 * 86_400.0
+
+
+class Canary(Section):
+    """The live canary: every `interval` a mail with the EICAR test file and a clean one go through the real listener, and reach nobody."""
+
+    enabled: bool = True
+    interval: Duration = 900.0
+    through: HostPort | None = None
+    """An MTA that calls our milter, like 127.0.0.1:25; canaries go through it as well."""
 
 
 class Metrics(Section):
