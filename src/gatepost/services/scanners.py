@@ -185,6 +185,7 @@ class Scanners:
             return
         waiting.crashes += 1
         if waiting.crashes >= CRASHES:
+            log.error("%d scan workers died over a mail of %d bytes: it is poison", CRASHES, waiting.spool.size)
             waiting.verdict.set_result(_unchecked("poison", f"{CRASHES} scan workers died over this mail"))
             return
         log.warning("a scan worker died over a mail of %d bytes; another one tries it", waiting.spool.size)
