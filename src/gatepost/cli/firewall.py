@@ -15,7 +15,7 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
-from gatepost.firewall import nft, telling
+from gatepost.firewall import lab, nft, telling
 from gatepost.firewall.ask import QuestionError, answer_data, answer_text, ask
 from gatepost.firewall.compare import changes_data, changes_text, compare
 from gatepost.firewall.compile import compile_policy, reload_text
@@ -46,7 +46,7 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (SiteError, nft.NftError, ReadError, QuestionError, OSError) as error:
+        except (SiteError, nft.NftError, ReadError, QuestionError, lab.LabError, OSError) as error:
             sys.stderr.write(f"gatepost firewall: {error}\n")
             raise typer.Exit(UNUSABLE) from None
 
@@ -177,3 +177,15 @@ def policy_command(
     if svg:
         svg.write_text(drawing(policy), encoding="utf-8")
     out(policy_text(policy), policy_rows(policy), as_json=as_json)
+
+
+@app.command("lab")
+@told
+def lab_command(site: SiteFile = HERE, as_json: AsJson = False) -> None:
+    """Rebuild the site in network namespaces, with its real rules, and try every side with real packets. Needs root.
+
+    Exit status: 0 everything as declared, 1 something else passed or did not pass.
+    """
+    found = lab.run(read_policy(site))
+    out(lab.matrix_text(found), lab.matrix_data(found), as_json=as_json)
+    raise typer.Exit(not all(cell.right for cell in found))

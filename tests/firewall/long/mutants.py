@@ -68,6 +68,7 @@ def replayed(lab: Bench, text: str, difference: Difference) -> str:
     packet = difference.packet
     # The kernel routes by the address after translation.
     routed = replace(packet, dst=difference.decision.packet.dst)
+    lab.inside("conntrack", "-F")
     lab.ways(routed)
     seen = lab.send([packet])[0]
     lab.no_ways(routed)
