@@ -11,7 +11,7 @@ import pytest
 from gatepost.integrity.entry import shown
 from gatepost.integrity.report import Report
 from tests.integrity.conftest import Host
-from tests.support.mutations import MUTATIONS, Mutation
+from tests.support.mutations import MUTATIONS, Mutation, table
 
 ROOT = os.geteuid() == 0
 POSSIBLE = [m for m in MUTATIONS if ROOT or not m.needs]
@@ -43,6 +43,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Repo
 def _found(report: Report, mutation: Mutation) -> bool:
     path = os.fsencode(f"/{_folder(mutation)}/{mutation.seen}")
     return shown(path) in {finding.path for finding in report.findings}
+
+
+def test_the_table_of_the_manual_is_this_one() -> None:
+    assert table() in TABLE.read_text("utf-8")
 
 
 def test_there_are_more_than_forty_kinds() -> None:

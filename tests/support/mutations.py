@@ -327,3 +327,16 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("loop of directories", _dir_with_file, lambda f: _mount(str(f), f / "dir", "", MS_BIND), "dir", needs="root", undo=_unmount()),
     Mutation("overlay mounted", _dir_with_file, _overlay, "dir", needs="root", undo=_unmount()),
 )  # fmt: skip
+
+BELOW = (
+    "content written to the disk below the file system",
+    "content written, all times put back with debugfs",
+)
+"""Kinds that never pass the kernel's file system code; `tests/integrity/test_below.py` makes them."""
+
+
+def table() -> str:
+    """The table of the manual: what a full check finds, and what metadata first finds."""
+    rows = [f"| {m.name} | yes | {'yes' if m.metadata else 'no'} |" for m in MUTATIONS]
+    rows += [f"| {name} | yes | only by lot, or where the rule says `always` |" for name in BELOW]
+    return "\n".join(["| change | full | metadata first |", "|---|---|---|", *rows])
