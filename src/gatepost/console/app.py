@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from gatepost.console.door import HEADERS, Screen, dressed, guarded
 from gatepost.console.rights import Right
-from gatepost.console.screens import links, login, message, messages, overview, quarantine
+from gatepost.console.screens import engines, links, login, message, messages, network, overview, people, quarantine, reports
 from gatepost.console.visit import Console
 
 THREADS = 4
@@ -43,6 +43,14 @@ SCREENS = (
     Screen("/quarantine/{id}", quarantine.one, Right.CONTENT),
     Screen("/quarantine/confirm", quarantine.confirm, Right.ACT, "POST"),
     Screen("/quarantine/act", quarantine.act, Right.ACT, "POST"),
+    Screen("/people", people.show, Right.PEOPLE),
+    Screen("/firewall", network.firewall, Right.NETWORK),
+    Screen("/firewall/drawing.svg", network.picture, Right.NETWORK),
+    Screen("/integrity", network.integrity, Right.NETWORK),
+    Screen("/engines", engines.show, Right.NETWORK),
+    Screen("/reports", reports.show, Right.REPORTS),
+    Screen("/reports/one-pager.{form}", reports.page, Right.REPORTS),
+    Screen("/reports/viruses.{form}", reports.viruses, Right.REPORTS),
 )
 
 

@@ -30,6 +30,18 @@ from gatepost.site.model import Site
 
 SEE_OTHER = 303
 
+MENU = (
+    (Right.OVERVIEW, "/overview", "Overview"),
+    (Right.MESSAGES, "/messages", "Messages"),
+    (Right.QUARANTINE, "/quarantine", "Quarantine"),
+    (Right.NETWORK, "/firewall", "Firewall"),
+    (Right.NETWORK, "/integrity", "Integrity"),
+    (Right.NETWORK, "/engines", "Engines"),
+    (Right.REPORTS, "/reports", "Reports"),
+    (Right.PEOPLE, "/people", "People"),
+)
+"""The screens by the right that they need."""
+
 THEMES = ("auto", "light", "dark")
 LANGUAGES = ("en", "de")
 
@@ -116,7 +128,7 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: object) -> Response:
         """A page."""
-        shown = _environment().get_template(template).render(visit=self, t=self.words, story=story, **values)
+        shown = _environment().get_template(template).render(visit=self, t=self.words, story=story, screens=MENU, **values)
         return HTMLResponse(shown, status)
 
     def go(self, path: str, **parameters: str) -> Response:
