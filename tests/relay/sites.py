@@ -7,7 +7,6 @@ from gatepost.site.model import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = (ROOT / "examples/widget/site.toml").read_text()
-MILTER = '\n[mail.milter]\nlisten = "unix:/run/gatepost/milter.sock"\n'
 
 FULL = """
 [mail.recipients]
@@ -40,6 +39,11 @@ socket = "unix:/run/dovecot/auth"
 """
 
 
-def demo(extra: str = "") -> Site:
+def demo_text(extra: str = "", milter: str = "unix:/run/gatepost/milter.sock") -> str:
+    """The demo company's site file, with a milter."""
+    return f'{DEMO}\n[mail.milter]\nlisten = "{milter}"\n{extra}'
+
+
+def demo(extra: str = "", milter: str = "unix:/run/gatepost/milter.sock") -> Site:
     """The demo company with a milter."""
-    return loads((DEMO if "[mail.milter]" in DEMO else DEMO + MILTER) + extra)
+    return loads(demo_text(extra, milter))

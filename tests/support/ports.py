@@ -24,8 +24,8 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) 
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
-def answers(port: int) -> bool:
-    """Whether somebody listens on the port of 127.0.0.1."""
+def answers(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody listens on the port of an address."""
     with socket.socket() as sock:
         sock.settimeout(0.5)
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+        return sock.connect_ex((host, port)) == 0

@@ -11,17 +11,19 @@ import pytest
 
 from gatepost.relay.intent import intent
 from gatepost.relay.postfix import postfix
+from gatepost.relay.sendmail import sendmail
 from gatepost.site.model import Site
 from tests.support.ports import answers, wait_for
 from tests.support.postfix import Postfix
+from tests.support.sendmail import PROGRAM, TREE, Sendmail
 
 
 @dataclass
 class GeneratedPostfix(Postfix):
-    """The relay's Postfix of a site whose relay.listen is `port` of 127.0.0.1."""
+    """The relay's Postfix of a site whose relay.listen is `port` of `host`."""
 
     site: Site | None = None
-    settings: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
 
     def start(self) -> GeneratedPostfix:
         if not Path("/usr/lib/postfix/sbin/master").exists():
@@ -34,7 +36,43 @@ class GeneratedPostfix(Postfix):
             one.path.write_bytes(one.content)
         here = (f"queue_directory={self.home}/queue", f"data_directory={self.home}/data", f"maillog_file={self.home}/log")
         slow = (f"maillog_file_prefixes={self.home}", "queue_run_delay=1s", "minimal_backoff_time=1s", "maximal_backoff_time=2s")
-        subprocess.run(["postconf", "-c", str(self.home / "etc"), "-e", *here, *slow, *self.settings], check=True)
+        subprocess.run(["postconf", "-c", str(self.home / "etc"), "-e", *here, *slow], check=True)
         self.command("postfix", "start")
-        wait_for(lambda: answers(self.port), f"Postfix to listen: {self.log()}")
+        wait_for(lambda: answers(self.port, self.host), f"Postfix to listen: {self.log()}")
+        return self
+
+
+HERE = """define(`confPID_FILE', `{home}/pid')dnl
+define(`QUEUE_DIR', `{home}/queue')dnl
+define(`STATUS_FILE', `')dnl
+define(`confHOST_STATUS_DIRECTORY', `')dnl
+define(`confMIN_QUEUE_AGE', `0')dnl
+define(`confDONT_BLAME_SENDMAIL', `GroupWritableDirPathSafe,TrustStickyBit')dnl
+"""
+
+
+@dataclass
+class GeneratedSendmail(Sendmail):
+    """The relay's Sendmail of a site whose relay.listen is `port` of `host`."""
+
+    site: Site | None = None
+    host: str = "127.0.0.1"
+
+    def start(self) -> GeneratedSendmail:
+        if not PROGRAM.exists() or not shutil.which("m4"):
+            pytest.skip("needs Sendmail's packages unpacked (scripts/sendmail-tree) and m4")
+        (self.home / "queue").mkdir(parents=True, exist_ok=True)
+        (self.home / "queue").chmod(0o700)
+        (self.home / "traffic").touch()
+        assert self.site is not None
+        library = TREE / "usr/share/sendmail/cf"
+        for one in sendmail(intent(self.site), self.home, library):
+            one.path.write_bytes(one.content)
+        source = (
+            (self.home / "sendmail.mc").read_text().replace("OSTYPE(`linux')dnl\n", "OSTYPE(`linux')dnl\n" + HERE.format(home=self.home))
+        )
+        made = subprocess.run(["m4", f"-D_CF_DIR_={library}/"], input=source, capture_output=True, text=True, check=True)
+        assert made.stderr == ""
+        (self.home / "sendmail.cf").write_text(made.stdout)
+        self.run()
         return self

@@ -60,6 +60,11 @@ class Sendmail:
         source = CONFIGURATION.format(cf=cf, home=self.home, next_hop=self.next_hop, port=self.port, milters=self.milters)
         made = subprocess.run(["m4", f"-D_CF_DIR_={cf}/"], input=source, capture_output=True, text=True, check=True)
         (self.home / "sendmail.cf").write_text(made.stdout)
+        self.run()
+        return self
+
+    def run(self) -> None:
+        """Start the daemon with the configuration that lies ready."""
         self._daemon = subprocess.Popen(
             # A host name without a dot makes Sendmail wait a minute at each start, so it gets one of its own.
             ["unshare", "--uts", "sh", "-c", 'hostname relay.widget.example; exec "$@"', "sh", *self._command],
@@ -67,9 +72,8 @@ class Sendmail:
             stdout=(self.home / "out").open("wb"),
             stderr=subprocess.STDOUT,
         )
-        wait_for(lambda: answers(self.port) or self._daemon.poll() is not None, "Sendmail to listen")
+        wait_for(lambda: answers(self.port, getattr(self, "host", "127.0.0.1")) or self._daemon.poll() is not None, "Sendmail to listen")
         assert self._daemon.poll() is None, self.log()
-        return self
 
     @property
     def _command(self) -> list[str]:

@@ -1,0 +1,182 @@
+"""`gatepost relay`: write, check, import and probe the MTA's configuration.
+
+Exit status: 0 all well, 1 something is wrong with what was looked at, 2 could not look.
+Raises: nothing; an error that the user can mend is one sentence on standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from gatepost.cli.common import SITE, JsonOption, SiteOption, fail, printable, site_of
+from gatepost.mail.decide.direction import LOCALHOST, Perimeter
+from gatepost.relay import capability
+from gatepost.relay.compile import Role, compile_relay, remarks
+from gatepost.relay.intent import RelayError, hostname
+from gatepost.relay.probe import Outcome, ProbeError, run
+from gatepost.relay.probes import probes
+from gatepost.site.aliases import read_aliases
+from gatepost.site.base import parse_endpoint
+from gatepost.site.model import Site
+from gatepost.system.artifact import Artifact
+from gatepost.system.staging import check as staged_check
+from gatepost.system.staging import stage
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Write, check, import and probe the MTA."
+)
+
+MtaOption = Annotated[Literal["postfix", "sendmail"] | None, typer.Option("--mta", help="In place of the site's relay.mta.")]
+RoleOption = Annotated[Role, typer.Option("--role", help="What this host is: the firewall only sends, through the relay.")]
+
+
+@app.command("compile")
+def compile_(
+    site: SiteOption = SITE,
+    mta: MtaOption = None,
+    role: RoleOption = "relay",
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Write the files here; without it they are printed.")] = None,
+) -> None:
+    """Write the complete configuration of the MTA, each line with its reason. Nothing on this machine is changed: see gatepost plan.
+
+    Example:
+
+        gatepost relay compile --site examples/widget/site.toml --mta sendmail --output /tmp/mail
+    """
+    chosen = site_of(site)
+    for one in _compiled(chosen, role, mta):
+        if output is None:
+            sys.stdout.write(f"### {one.path}\n\n{one.content.decode()}\n")
+            continue
+        target = output / one.path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(one.content)
+        sys.stdout.write(f"{target}\n")
+    for remark in remarks(chosen, mta) if role == "relay" else ():
+        sys.stderr.write(f"gatepost: {remark}\n")
+
+
+def compiled(site: Site, role: Role, mta: Literal["postfix", "sendmail"] | None = None) -> tuple[Artifact, ...]:
+    """The files of the relay room, with the aliases file read. Raises RelayError."""
+    path = site.mail.recipients.aliases
+    return compile_relay(site, role, mta, frozenset(read_aliases(path)) if path else frozenset())
+
+
+def _compiled(site: Site, role: Role, mta: Literal["postfix", "sendmail"] | None) -> tuple[Artifact, ...]:
+    try:
+        return compiled(site, role, mta)
+    except RelayError as error:
+        fail(str(error))
+
+
+@app.command()
+def check(site: SiteOption = SITE, mta: MtaOption = None, role: RoleOption = "relay") -> None:
+    """Let the MTA itself read what would be written, and see that it can do what is asked of it: milter, TLS, DSN.
+
+    Example:
+
+        gatepost relay check --site examples/widget/site.toml
+    """
+    chosen = site_of(site)
+    kind = "postfix" if role == "firewall" else mta or chosen.relay.mta
+    wrong = _lacks(kind) + _refused(_compiled(chosen, role, mta))
+    for sentence in wrong:
+        sys.stdout.write(f"{sentence}\n")
+    if not wrong:
+        sys.stdout.write(f"ok: {kind} takes the configuration and can do what it asks\n")
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _lacks(kind: str) -> list[str]:
+    if kind == "postfix":
+        return capability.postfix_lacks({name: _said(question) for name, question in capability.POSTFIX_QUESTIONS.items()})
+    return capability.sendmail_lacks(_said(capability.SENDMAIL_QUESTION))
+
+
+def _said(command: tuple[str, ...]) -> str:
+    """Both streams of a program, "" when it is not here or hangs."""
+    try:
+        done = subprocess.run(command, input="", capture_output=True, text=True, errors="replace", timeout=90, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout + done.stderr
+
+
+def _refused(artifacts: tuple[Artifact, ...]) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="gatepost-") as folder:
+        stage(artifacts, Path(folder))
+        activations = dict.fromkeys(one.activation for one in artifacts if one.activation)
+        return [said.replace(folder, "") for activation in activations for said in staged_check(activation, Path(folder))]
+
+
+@app.command()
+def probe(
+    target: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The relay.")],
+    zone: Annotated[str, typer.Option("--from-zone", metavar="ZONE", help="The zone of the site that this host stands in.")],
+    site: SiteOption = SITE,
+    source: Annotated[str, typer.Option("--source", metavar="ADDRESS", help="The address of this host to probe from.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Twenty classic ways to misuse a relay, none of which sends a mail. From outside all must be refused; a zone that may relay must pass.
+
+    Example:
+
+        gatepost relay probe 203.0.113.25:25 --from-zone internet
+    """
+    chosen = site_of(site)
+    endpoint = parse_endpoint(target, 25)
+    address = socket.gethostbyname(endpoint.host) if ":" not in endpoint.host else f"IPv6:{endpoint.host}"
+    _must_stand_in(chosen, zone, source or _source(endpoint.host, endpoint.port))
+    may_relay = zone in chosen.mail.relay_from or zone == LOCALHOST
+    wanted = probes(chosen.mail.domains[0], hostname(chosen), address)
+    try:
+        outcomes = run(endpoint.host, endpoint.port, wanted[:1] if may_relay else wanted, source)
+    except ProbeError as error:
+        fail(str(error))
+    wrong = [one for one in outcomes if not (one.taken if may_relay else one.refused)]
+    _show(outcomes, may_relay=may_relay, as_json=as_json)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _source(host: str, port: int) -> str:
+    """The address that this host would use."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.connect((host, port))
+            return str(sock.getsockname()[0])
+    except OSError as error:
+        fail(f"there is no way to {host}: {error.strerror}")
+
+
+def _must_stand_in(site: Site, zone: str, address: str) -> None:
+    here = Perimeter.of(site).zone(address)
+    if here != zone:
+        fail(
+            f"{address} is in zone {here or 'nothing that the site knows'}, not {zone}: the answers would say nothing of {zone}; probe from there"
+        )
+
+
+def _show(outcomes: list[Outcome], *, may_relay: bool, as_json: bool) -> None:
+    rows = [(one, one.taken if may_relay else one.refused) for one in outcomes]
+    if as_json:
+        values = [{"probe": one.probe.name, "ok": ok, "code": one.code, "text": one.text} for one, ok in rows]
+        sys.stdout.write(json.dumps(values, indent=2) + "\n")
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for one, ok in rows:
+        console.print(
+            Text.assemble(("ok  ", "green") if ok else ("FAIL", "bold red"), f"  {one.probe.name:24} {one.code} {printable(one.text)}")
+        )
+        if not (one.taken or one.refused):
+            console.print(f"        the relay put this off, which proves nothing; does the scanner behind it run? ({one.probe.trick})")
+    console.print(f"{sum(ok for _, ok in rows)} of {len(rows)} {'passed, as the site says' if may_relay else 'refused'}")

@@ -1,0 +1,48 @@
+"""The relay room in one call: the site and the role of a host to the files of its MTA.
+
+Not its job: writing them (`gatepost.deploy`), the languages of the MTAs (`postfix`, `sendmail`).
+Raises: `RelayError` when the site does not say enough.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from gatepost.relay.intent import intent
+from gatepost.relay.null_client import null_client
+from gatepost.relay.postfix import postfix
+from gatepost.relay.sendmail import sendmail
+from gatepost.site.model import Site
+from gatepost.system.artifact import Artifact
+
+Role = Literal["relay", "firewall", "server"]
+Mta = Literal["postfix", "sendmail"]
+
+
+def compile_relay(site: Site, role: Role = "relay", mta: Mta | None = None, aliases: frozenset[str] = frozenset()) -> tuple[Artifact, ...]:
+    """The files of the MTA on a host of this role; `mta` in place of the site's, `aliases` are the left sides of the aliases file.
+
+    The firewall sends its alerts through the relay and takes no mail; the internal server's MTA is not ours to write.
+    """
+    if role == "firewall":
+        return null_client(site, "firewall")
+    if role == "server":
+        return ()
+    wanted = intent(site, aliases)
+    return sendmail(wanted) if (mta or site.relay.mta) == "sendmail" else postfix(wanted)
+
+
+def remarks(site: Site, mta: Mta | None = None) -> tuple[str, ...]:
+    """What of the site this MTA cannot do, each with what to do about it."""
+    if (mta or site.relay.mta) == "postfix":
+        return ()
+    said = []
+    if site.mail.recipients.verify == "next-hop":
+        said.append(
+            'Sendmail cannot ask the next hop for recipients, so unknown ones are bounced later; write verify = "list" in [mail.recipients]'
+        )
+    if site.relay.postscreen:
+        said.append("postscreen is Postfix's; Sendmail has nothing like it and goes without")
+    if site.relay.limits.pause:
+        said.append("Sendmail knows no pause between deliveries: relay.limits.pause is not kept")
+    return tuple(said)
