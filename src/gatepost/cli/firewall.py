@@ -16,6 +16,7 @@ from typing import Annotated, Any, ParamSpec
 import typer
 
 from gatepost.firewall import lab, nft, telling
+from gatepost.firewall.apply import Applied, ApplyError, Place, apply, boot, confirm, session_name
 from gatepost.firewall.ask import QuestionError, answer_data, answer_text, ask
 from gatepost.firewall.compare import changes_data, changes_text, compare
 from gatepost.firewall.compile import compile_policy, reload_text
@@ -46,7 +47,7 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (SiteError, nft.NftError, ReadError, QuestionError, lab.LabError, OSError) as error:
+        except (SiteError, nft.NftError, ReadError, QuestionError, lab.LabError, ApplyError, OSError) as error:
             sys.stderr.write(f"gatepost firewall: {error}\n")
             raise typer.Exit(UNUSABLE) from None
 
@@ -189,3 +190,38 @@ def lab_command(site: SiteFile = HERE, as_json: AsJson = False) -> None:
     found = lab.run(read_policy(site))
     out(lab.matrix_text(found), lab.matrix_data(found), as_json=as_json)
     raise typer.Exit(not all(cell.right for cell in found))
+
+
+State = Annotated[Path, typer.Option("--state", metavar="DIR", help="Where the confirmed rules are kept.")]
+KEPT = Path("/var/lib/gatepost/firewall")
+
+
+@app.command("apply")
+@told
+def apply_command(site: SiteFile = HERE, state: State = KEPT, as_json: AsJson = False) -> None:
+    """Put the site's rules into force on this host: proved before and after, and taken back unless confirmed in time."""
+    policy = read_policy(site)
+    done = apply(policy, Place(state), session_name())
+    seconds = policy.settings.confirm
+    told_so = f"Log in anew and run: gatepost firewall confirm\nWithout that the old rules come back in {seconds} seconds."
+    out(f"{_applied(done)}\n\n{told_so}", {"proof": telling.proof_data(done.proof), "ended": [str(c) for c in done.ended]}, as_json=as_json)
+
+
+def _applied(done: Applied) -> str:
+    ended = [f"Ended, because the new rules do not allow it: {connection}" for connection in done.ended]
+    return "\n".join([telling.proof_text(done.proof), *ended])
+
+
+@app.command("confirm")
+@told
+def confirm_command(state: State = KEPT) -> None:
+    """Keep the rules that were applied; say so from a new connection, which proves that you can still get in."""
+    confirm(Place(state), session_name())
+    out("Confirmed. These rules are loaded at the next boot.", None, as_json=False)
+
+
+@app.command("boot")
+@told
+def boot_command(site: SiteFile = HERE, state: State = KEPT) -> None:
+    """For the boot, before the network is up: nothing passes, then the confirmed rules, then forwarding, each only if the one before held."""
+    out(_applied(boot(read_policy(site), Place(state))), None, as_json=False)

@@ -57,6 +57,11 @@ def listing(namespace: str = "") -> str:
     return _run([*_inside(namespace), "nft", "-j", "list", "ruleset"])
 
 
+def table_text(table: str, namespace: str = "") -> str:
+    """One inet table as text for `nft -f`, without its counters."""
+    return _run([*_inside(namespace), "nft", "-s", "list", "table", "inet", table])
+
+
 def objects(text: str, table: str) -> list[tuple[str, str]]:
     """The sets, maps and chains without a hook that a JSON listing shows in one inet table, by kind and name."""
     found = []
