@@ -35,6 +35,7 @@ smtp_host_lookup = native
 local_transport = error:no local mail
 alias_maps =
 message_size_limit = 104857600
+smtp_line_length_limit = 0
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 queue_run_delay = 1s
