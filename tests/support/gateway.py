@@ -10,6 +10,8 @@ from pathlib import Path
 
 from gatepost.journal.interface import Query, Row
 from gatepost.journal.store import SqliteJournal
+from gatepost.services.keeper import ask_once
+from gatepost.services.messages import Health, Look
 from tests.support.ports import answers, free_port, wait_for
 
 SITE = """
@@ -100,6 +102,11 @@ class Gateway:
             if len(rows) >= count or time.monotonic() > end:
                 return rows
             time.sleep(0.05)
+
+    def workers(self) -> int:
+        """How many scan workers the front last told of."""
+        health = ask_once(self.home / "run/keeper.sock", Look())
+        return health.beat.workers if isinstance(health, Health) and health.beat else 0
 
     def log(self) -> str:
         return (self.home / "log").read_text(errors="replace")[-6000:]

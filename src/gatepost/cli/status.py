@@ -29,11 +29,15 @@ def status(site: SiteOption = SITE, json_lines: JsonOption = False) -> None:
     sentence, well = judge(health, time.time())
     if json_lines:
         beat = health.beat
-        numbers = {"well": well, "sentence": sentence, "started": health.started, "counts": health.counts}
+        numbers = {"well": well, "sentence": sentence, "started": health.started, "counts": health.counts, "canary": _canary(health)}
         sys.stdout.write(json.dumps(numbers | ({"workers": beat.workers, "waiting": beat.waiting} if beat else {})) + "\n")
     else:
         _show(health, sentence, well=well)
     raise typer.Exit(0 if well else 1)
+
+
+def _canary(health: Health) -> dict[str, object] | None:
+    return {"at": health.canary.at, "well": health.canary.well, "text": health.canary.text} if health.canary else None
 
 
 def _show(health: Health, sentence: str, *, well: bool) -> None:
@@ -44,6 +48,8 @@ def _show(health: Health, sentence: str, *, well: bool) -> None:
         console.print(
             f"  {health.beat.workers} scan workers, {health.beat.waiting} mails wait, {health.beat.overloaded} sent away for overload"
         )
+    if health.canary:
+        console.print(f"  canary of {moment(health.canary.at)}: {health.canary.text}", markup=False)
     console.print(f"  since {moment(health.started)}: {health.counts.get('mails', 0)} mails")
     for name, count in sorted(health.counts.items()):
         if name != "mails":

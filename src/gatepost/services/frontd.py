@@ -25,6 +25,7 @@ from gatepost.mail.receive.milter_server import MilterServer
 from gatepost.mail.receive.milter_session import MilterLimits
 from gatepost.mail.receive.smtp_protocol import Features
 from gatepost.mail.receive.smtp_server import SmtpServer, tls_context
+from gatepost.services.canary import Canaries
 from gatepost.services.gate import Gate
 from gatepost.services.keeper import Keeper, KeeperError
 from gatepost.services.messages import Beat
@@ -44,20 +45,32 @@ DRAIN = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """The listening sockets that a front inherits; None where the site does not listen."""
+    """The listening sockets that processes inherit; None where the site does not listen. `metrics` is for `watchd`."""
 
     milter: socket.socket | None
     smtp: socket.socket | None
+    metrics: socket.socket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a front needs to know ours from forged: the public key of receipts and release tokens, the secret of canaries."""
+
+    receipts: Ed25519PublicKey
+    canaries: bytes
 
 
 class _Front:
-    def __init__(self, site: Site, sockets: Sockets, scanners: Scanners, keeper: Keeper, key: Ed25519PublicKey) -> None:
+    def __init__(self, site: Site, sockets: Sockets, scanners: Scanners, keeper: Keeper, keys: Keys) -> None:
         self._sockets = sockets
         self._scanners = scanners
         self._keeper = keeper
         self._routes = Routes(site)
         known = known_recipients(site)
-        self._gates = [Gate(site, scanners, keeper, key, handed_on=handed_on, known=known) for handed_on in (True, False)]
+        self._gates = [
+            Gate(site, scanners, keeper, keys.receipts, handed_on=handed_on, known=known, canaries=Canaries(keys.canaries))
+            for handed_on in (True, False)
+        ]
         self._milter = MilterServer(self._gates[0], MilterSettings(MilterLimits(message=site.mail.size_limit)))
         self._smtp = SmtpServer(
             self._gates[1],
@@ -103,12 +116,12 @@ def tls(site: Site) -> ssl.SSLContext | None:
     return tls_context(Path(files.certificate), Path(files.key))
 
 
-async def _serve(site: Site, sockets: Sockets, scan: Path, keep: Path, key: Ed25519PublicKey) -> None:
+async def _serve(site: Site, sockets: Sockets, scan: Path, keep: Path, keys: Keys) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    scanners, keeper = Scanners(scan), Keeper(keep)
+    scanners, keeper = Scanners(scan, wall=site.mail.limits.wall), Keeper(keep)
     scanners.listen()
-    front = _Front(site, sockets, scanners, keeper, key)
+    front = _Front(site, sockets, scanners, keeper, keys)
     await front.serve()
     beating = asyncio.get_running_loop().create_task(front.beat())
     await stop.wait()
@@ -118,6 +131,6 @@ async def _serve(site: Site, sockets: Sockets, scan: Path, keep: Path, key: Ed25
     keeper.close()
 
 
-def run(site: Site, sockets: Sockets, scan: Path, keep: Path, key: Ed25519PublicKey) -> None:
+def run(site: Site, sockets: Sockets, scan: Path, keep: Path, keys: Keys) -> None:
     """Be the front until SIGTERM; `scan` and `keep` are the sockets of workers and keeper."""
-    uvloop.run(_serve(site, sockets, scan, keep, key))
+    uvloop.run(_serve(site, sockets, scan, keep, keys))

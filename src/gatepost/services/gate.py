@@ -26,6 +26,8 @@ from gatepost.mail.decide.policy import Context, decide
 from gatepost.mail.decide.reply import combine, settle
 from gatepost.mail.model import Answer, Buffer, Decision, Direction, Disposition, Envelope, HeaderEdit, Reply, Verdict
 from gatepost.mail.receive.spool import Spool
+from gatepost.services import canary
+from gatepost.services.canary import Canaries
 from gatepost.services.complaints import Complaints
 from gatepost.services.keeper import Keeper, KeeperError
 from gatepost.services.messages import Done, Outcome, Record
@@ -53,6 +55,7 @@ class Gate:
         *,
         handed_on: bool,
         known: frozenset[str] | None = None,
+        canaries: Canaries | None = None,
     ) -> None:
         self._site = site
         self._perimeter = Perimeter.of(site)
@@ -60,6 +63,7 @@ class Gate:
         self._keeper = keeper
         self._handed_on = handed_on
         self._known = known
+        self._canaries = canaries
         self._public_key = public_key
         self._telling: set[asyncio.Task[None]] = set()
         self._complaints = Complaints()
@@ -80,6 +84,8 @@ class Gate:
             self.overloaded += 1
             return Answer(OVERLOADED)
         decisions = self._decide(envelope, directions, verdict, spool)
+        if self._canaries and _has_ours(spool.view()) and (nonce := self._canaries.nonce(spool.view(), at)):
+            return canary.answer(nonce, verdict, decisions)
         if decisions and decisions[0].disposition is Disposition.TEMPFAIL and decisions[0].findings:
             self._complaints.waits(identifier, decisions[0].findings[0])
         answer = combine(decisions, identifier, self._edits(decisions, spool))

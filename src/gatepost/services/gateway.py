@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import secrets
 import socket
 import ssl
 from collections.abc import Callable
@@ -25,8 +26,8 @@ from gatepost.journal.interface import JournalError
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.mail.receive.milter_listen import ListenError, listen
-from gatepost.services import confine, frontd, keeperd, keys, wiring
-from gatepost.services.frontd import Sockets
+from gatepost.services import confine, frontd, keeperd, keys, watchd, wiring
+from gatepost.services.frontd import Keys, Sockets
 from gatepost.services.keys import KeyFileError
 from gatepost.site.base import parse_endpoint
 from gatepost.site.model import Site
@@ -38,6 +39,11 @@ log = logging.getLogger(__name__)
 
 DRAIN = 40.0
 """Seconds that all processes together have to finish."""
+
+SECRET = 32
+"""Bytes of the secret by which canaries are known; a new one at each start."""
+
+METRICS_PORT = 9090
 
 DESCRIPTORS = 1 << 16
 """Open files that one process may have, where the hard limit allows it."""
@@ -54,6 +60,7 @@ class _Generation:
     number: int
     site: Site
     front: Child
+    watch: Child
     workers: list[Child]
 
 
@@ -68,6 +75,7 @@ class Gateway:
         self._key = self._prepare(site)
         _check_journal(site)
         self._sockets = _bind(site)
+        self._secret = secrets.token_bytes(SECRET)
         self._supervisor = Supervisor(self._reload)
         self._keeper = Child("keeper", lambda: keeperd.run(self._generation.site, self._keep))
         self._generation = self._make(1, site)
@@ -99,11 +107,13 @@ class Gateway:
 
     def _make(self, number: int, site: Site) -> _Generation:
         scan = self._run / f"scan-{number}.sock"
-        front = Child("front", lambda: frontd.run(site, self._sockets, scan, self._keep, self._key))
+        keys_of_front = Keys(self._key, self._secret)
+        front = Child("front", lambda: frontd.run(site, self._sockets, scan, self._keep, keys_of_front))
+        watch = Child("watch", lambda: watchd.run(site, self._sockets.metrics, self._keep, self._secret))
         count = site.mail.workers or os.cpu_count() or 1
         scratch = self._run / "scratch"
         workers = [Child(f"scan worker {one}", partial(confine.worker, site, scan, scratch / f"{number}-{one}")) for one in range(count)]
-        return _Generation(number, site, front, workers)
+        return _Generation(number, site, front, watch, workers)
 
     def serve(self) -> None:
         """Run until SIGTERM or SIGINT."""
@@ -118,6 +128,7 @@ class Gateway:
         for worker in generation.workers:
             self._supervisor.add(worker)
         self._supervisor.add(generation.front)
+        self._supervisor.add(generation.watch)
 
     def _reload(self) -> None:
         """Start a second generation beside the first, then let the first finish. Sockets and folders stay what they were."""
@@ -132,6 +143,7 @@ class Gateway:
         old, self._generation = self._generation, self._make(self._generation.number + 1, site)
         self._start(self._generation)
         self._supervisor.again(self._keeper)
+        self._supervisor.retire(old.watch)
         self._supervisor.retire(old.front)
         for worker in old.workers:
             worker.restart = False
@@ -157,18 +169,20 @@ def _bind(site: Site) -> Sockets:
         milter = site.mail.milter
         name = milter.listen if milter.listen is None or milter.listen.startswith("unix:") else f"inet:{milter.listen}"
         first = listen(name, mode=int(milter.mode, 8), group=milter.group or None) if name else None
-        return Sockets(first, _bind_smtp(site.mail.smtp.listen) if site.mail.smtp.listen else None)
+        return Sockets(first, _bind_tcp(site.mail.smtp.listen, 25), _bind_tcp(site.metrics.listen, METRICS_PORT))
     except ListenError as error:
         raise StartError(str(error)) from None
 
 
 def _listeners(site: Site) -> tuple[object, ...]:
     """What a reload does not change."""
-    return site.mail.milter, site.mail.smtp.listen, site.site.state, site.site.run
+    return site.mail.milter, site.mail.smtp.listen, site.metrics.listen, site.site.state, site.site.run
 
 
-def _bind_smtp(written: str) -> socket.socket:
-    endpoint = parse_endpoint(written, 25)
+def _bind_tcp(written: str | None, port: int) -> socket.socket | None:
+    if not written:
+        return None
+    endpoint = parse_endpoint(written, port)
     kind = "inet6" if ":" in endpoint.host else "inet"
     return listen(f"{kind}:{endpoint.host}:{endpoint.port}")
 

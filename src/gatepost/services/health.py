@@ -19,4 +19,8 @@ def judge(health: Health, now: float) -> tuple[str, bool]:
         return "no mail is taken: the front does not answer", False
     if not beat.workers:
         return "no mail is taken: no scan worker lives; senders are asked to come again", False
+    if health.canary is not None and not health.canary.well:
+        return f"the canary is not well: {health.canary.text}", False
+    if health.canary_due and now > health.canary_due:
+        return "nobody knows whether mail is scanned: the canary is silent", False
     return "mail is taken, and all of it is scanned before it is delivered", True

@@ -30,9 +30,26 @@ from gatepost.mail.act.deliver import succeeded
 from gatepost.mail.act.quarantine import Quarantine, QuarantineError
 from gatepost.mail.act.record import judged
 from gatepost.mail.model import Disposition
-from gatepost.services import keys, messages
+from gatepost.services import keys, messages, metrics
+from gatepost.services.canary import FAILED, PASSED, has_way
 from gatepost.services.keys import KeyFileError
-from gatepost.services.messages import Answered, Beat, Delete, Done, Failed, Health, Look, Note, Numbered, Outcome, Record, Release, Request
+from gatepost.services.messages import (
+    Answered,
+    Beat,
+    Canary,
+    Delete,
+    Done,
+    Failed,
+    Health,
+    Look,
+    Note,
+    Numbered,
+    Outcome,
+    Record,
+    Release,
+    Request,
+    Tally,
+)
 from gatepost.services.outbox import NotSentError, send
 from gatepost.services.teller import Teller
 from gatepost.site.model import Site
@@ -43,6 +60,9 @@ log = logging.getLogger(__name__)
 
 HOUSEKEEPING = 3600.0
 """Seconds between two rounds of expiry."""
+
+MISSED, GRACE = 3, 60.0
+"""So many canaries may fail to come, and so many seconds more, before their silence is an alarm."""
 
 JUMP = 600.0
 """Seconds by which the clock may go wrong against the machine's uptime before nothing is expired by it any more."""
@@ -82,6 +102,8 @@ class Keeperd:
         self._waiting: list[_Asked] = []
         self._counts: Counter[str] = Counter()
         self._beat: Beat | None = None
+        self._canary: Canary | None = None
+        self._tally = Tally()
         self._started = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -118,7 +140,13 @@ class Keeperd:
                     self._beat = beat
                     asked.answer(Done())
                 case Look():
-                    asked.answer(Health(self._started, dict(self._counts), self._beat))
+                    asked.answer(self._health())
+
+    def _health(self) -> Health:
+        canary = self._site.canary
+        last = self._canary.at if self._canary else self._started
+        due = last + MISSED * canary.interval + GRACE if canary.enabled and has_way(self._site) else 0.0
+        return Health(self._started, dict(self._counts), self._beat, self._canary, due, self._tally)
 
     # Writing down what was judged.
 
@@ -171,8 +199,11 @@ class Keeperd:
                         answers.append(Done())
             self.journal.append(events, sync=promised)
         for asked in group:
-            if isinstance(asked.numbered.request, Record):
-                self._note(asked.numbered.request)
+            match asked.numbered.request:
+                case Record() as record:
+                    self._note(record)
+                case Note() as note if note.kind in {PASSED, FAILED}:
+                    self._sung(note)
         return answers
 
     def _keep(self, record: Record, descriptor: int | None) -> bool:
@@ -206,12 +237,19 @@ class Keeperd:
         for decision in record.decisions:
             self._counts[f"{decision.direction}.{decision.disposition}"] += 1
         self._counts["mails"] += 1
+        metrics.add(self._tally, record)
         if any(decision.disposition is not Disposition.DELIVER for decision in record.decisions):
             try:
                 self._teller.stopped(record)
             except Exception:
                 # The mail is recorded, so it must be answered, whatever its words do to an alert.
                 log.exception("no alert for mail %s", record.id)
+
+    def _sung(self, note: Note) -> None:
+        """Remember what the canary showed, and tell the administrator when it is not well."""
+        self._canary = Canary(time.time(), note.kind == PASSED, str(note.data.get("text", "")))
+        if note.kind == FAILED:
+            self._teller.warn("the canary is not well", self._canary.text)
 
     # What takes longer.
 

@@ -87,12 +87,36 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     why: str
 
 
+class Canary(msgspec.Struct, frozen=True):
+    """What the last canary showed: when, whether all is well, and in words."""
+
+    at: float
+    well: bool
+    text: str
+
+
+class Tally(msgspec.Struct):
+    """What `metrics` shows of judged mail since the keeper's start. `buckets` counts scans by their seconds, see `metrics.BOUNDS`."""
+
+    mails: dict[str, int] = msgspec.field(default_factory=dict)
+    findings: dict[str, int] = msgspec.field(default_factory=dict)
+    engines: dict[str, int] = msgspec.field(default_factory=dict)
+    buckets: list[int] = msgspec.field(default_factory=list)
+    seconds: float = 0.0
+
+
 class Health(msgspec.Struct, frozen=True, tag="health"):
-    """How everything is: since when, what passed, what the front last said (0 when never)."""
+    """How everything is: since when, what passed, what the front and the canary last said (None when never).
+
+    `canary_due` is the time at which a canary that has not come is an alarm (seconds since the epoch, 0 for none).
+    """
 
     started: float
     counts: dict[str, int]
     beat: Beat | None
+    canary: Canary | None = None
+    canary_due: float = 0.0
+    tally: Tally = msgspec.field(default_factory=Tally)
 
 
 Answer = Done | Failed | Health

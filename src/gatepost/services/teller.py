@@ -65,6 +65,10 @@ class Teller:
         if wants_notice(record.envelope, record.decisions, inside=inside, ours=ours) and len(self._notices) < NOTICES:
             self._notices.append(compose_notice(record.id, record.envelope, record.decisions, self._site.postmaster, time.time()))
 
+    def warn(self, what: str, name: str) -> None:
+        """Something besides a mail is wrong: tell the administrator."""
+        self._pending = alert.offer(self._pending, Alert(what, name, ""))
+
     async def run(self) -> None:
         """Send what is due, for ever."""
         while True:

@@ -7,10 +7,10 @@ from pydantic import Field
 from gatepost.site.base import FilePath, Section
 from gatepost.site.console import Console
 from gatepost.site.integrity import Integrity
-from gatepost.site.mail import Alerts, Engines, Journal, Mail, Metrics, Policy, Quarantine
+from gatepost.site.mail import Alerts, Canary, Engines, Journal, Mail, Metrics, Policy, Quarantine
 from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Translate, Zone
-from gatepost.site.report import Report
 from gatepost.site.relay import Relay
+from gatepost.site.report import Report
 
 
 class About(Section):
@@ -39,6 +39,7 @@ class Site(Section):
     quarantine: Quarantine = Quarantine()
     alerts: Alerts = Alerts()
     journal: Journal = Journal()
+    canary: Canary = Canary()
     metrics: Metrics = Metrics()
     integrity: Integrity = Integrity()
     console: Console = Console()

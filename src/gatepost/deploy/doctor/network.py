@@ -38,7 +38,7 @@ def ports(site: Site, machine: Machine) -> Iterator[Seen]:
     if site.mail.milter.listen and not site.mail.milter.listen.startswith("unix:"):
         written.append(("mail.milter.listen", site.mail.milter.listen))
     for key, text in written:
-        if text is not None:
+        if text:
             yield _port(key, parse_endpoint(text.removeprefix("tcp:").removeprefix("inet:"), 25), machine)
 
 

@@ -1,0 +1,156 @@
+"""The watch: sends the live canary and has the keeper write down what it showed; answers Prometheus.
+
+What it does: every interval one canary with the EICAR test file and one without go to our own SMTP listener, and through the MTA that
+calls our milter where the site names one. Whoever takes the infected one, or refuses the clean one, is an alarm.
+Not its job: the canary itself (`canary`), figures (`metrics`).
+Raises: nothing; what goes wrong is what it is here to tell.
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from gatepost.mail.inspect import registry
+from gatepost.mail.inspect.engine import EngineError
+from gatepost.services import canary, metrics
+from gatepost.services.keeper import KeeperError, ask_once
+from gatepost.services.messages import Health, Look, Note
+from gatepost.site.base import parse_endpoint
+from gatepost.site.mail import ANTIVIRUS
+from gatepost.site.model import Site
+
+log = logging.getLogger(__name__)
+
+FIRST = 10.0
+"""Seconds after the start until the first canary: the front is up by then."""
+
+AGAIN = 60.0
+"""Seconds after a canary that failed until the next, if the interval is not shorter."""
+
+SECONDS = 120.0
+"""Seconds that the gateway has to answer a canary."""
+
+REMEMBER = 300.0
+"""Seconds for which the age of signatures is not asked again."""
+
+PAGE = "/metrics"
+
+
+def sing(site: Site, secret: bytes) -> str:
+    """Send one round of canaries; what is wrong, "" when all is well."""
+    for place, direct in _ways(site):
+        for infected in (True, False):
+            wrong = _send(site, canary.make(secret, site.postmaster, time.time(), infected=infected), place, direct=direct)
+            if wrong:
+                return f"{wrong} (asked {place})"
+    return ""
+
+
+def _ways(site: Site) -> Iterator[tuple[str, bool]]:
+    """Where canaries go, and whether it is ourselves who answer there."""
+    if site.mail.smtp.listen:
+        yield site.mail.smtp.listen, True
+    if site.canary.through:
+        yield site.canary.through, False
+
+
+def _send(site: Site, sent: canary.Sent, place: str, *, direct: bool) -> str:
+    endpoint = parse_endpoint(place, 25)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.host, endpoint.host)  # noqa: S104 where we listen, not what we bind
+    try:
+        with smtplib.SMTP(host, endpoint.port, timeout=SECONDS) as client:
+            client.ehlo()
+            for code, answer in (client.mail(site.postmaster), client.rcpt(site.postmaster)):
+                if code != 250:  # noqa: PLR2004 RFC 5321 4.2.1
+                    return f"the canary is not taken: {code} {answer.decode(errors='replace')}"
+            code, answer = client.data(sent.content)
+    except (smtplib.SMTPException, OSError) as error:
+        return f"the canary got no answer: {error}"
+    return canary.wrong(sent, code, answer.decode(errors="replace"), canary.expected(site), direct=direct)
+
+
+def _tell(keep: Path, wrong: str) -> None:
+    text = wrong or "the test virus was stopped, the clean mail was not"
+    log.log(logging.ERROR if wrong else logging.DEBUG, "canary: %s", text)
+    try:
+        ask_once(keep, Note(canary.FAILED if wrong else canary.PASSED, "canary", {"text": text}))
+    except (KeeperError, OSError) as error:
+        log.error("what the canary showed is not in the journal: %s", error)  # noqa: TRY400 the reason is all there is
+
+
+class _Figures:
+    """Makes the page for Prometheus; remembers what is dear to ask."""
+
+    def __init__(self, site: Site, keep: Path) -> None:
+        self._site = site
+        self._keep = keep
+        self._signatures: dict[str, float] = {}
+        self._asked = 0.0
+
+    def page(self) -> bytes:
+        """The page. Raises KeeperError, OSError when nobody can say."""
+        health = ask_once(self._keep, Look())
+        assert isinstance(health, Health)
+        if time.monotonic() - self._asked > REMEMBER:
+            self._signatures, self._asked = dict(_signatures(self._site)), time.monotonic()
+        return metrics.page(health, Path(self._site.site.state), self._signatures)
+
+
+def _signatures(site: Site) -> Iterator[tuple[str, float]]:
+    """Times of the signatures of those antivirus engines that are reached by a socket; others would be loaded only to be asked."""
+    for name, engine in site.engines.items():
+        if engine.enabled and (engine.kind or name) in ANTIVIRUS and "socket" in engine.options:
+            try:
+                at = registry.make(engine.kind or name, name, engine.options).info().signatures_at
+            except EngineError:
+                continue
+            if at:
+                yield name, at
+
+
+def _answer(listener: socket.socket, figures: _Figures) -> None:
+    """Answer Prometheus on an inherited socket, for ever."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.partition("?")[0] != PAGE:
+                self.send_error(404, f"ask for {PAGE}")
+                return
+            try:
+                content = figures.page()
+            except (KeeperError, OSError) as error:
+                self.send_error(503, str(error).splitlines()[0])
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, _format: str, *_arguments: object) -> None:
+            """Say nothing: somebody asks every few seconds."""
+
+    server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    server.serve_forever()
+
+
+def run(site: Site, listener: socket.socket | None, keep: Path, secret: bytes) -> None:
+    """Be the watch until SIGTERM; `listener` is where Prometheus asks, `keep` the keeper's socket, `secret` signs canaries."""
+    if listener is not None:
+        threading.Thread(target=_answer, args=(listener, _Figures(site, keep)), daemon=True).start()
+    if not site.canary.enabled or not canary.has_way(site):
+        threading.Event().wait()
+    time.sleep(min(FIRST, site.canary.interval))
+    while True:
+        wrong = sing(site, secret)
+        _tell(keep, wrong)
+        time.sleep(min(AGAIN, site.canary.interval) if wrong else site.canary.interval)
