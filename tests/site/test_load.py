@@ -37,6 +37,12 @@ def test_a_site_of_five_lines_suffices_and_scans() -> None:
     assert site.next_hop("widget.example") == site.next_hop("elsewhere.example") == "192.168.3.45:25"
 
 
+def test_a_site_with_a_milter_only_listens_on_no_port() -> None:
+    site = loads(GOOD + '[mail.smtp]\nlisten = ""\n[mail.milter]\nlisten = "unix:/run/gatepost/milter.sock"\n')
+
+    assert not site.mail.smtp.listen
+
+
 def test_the_demo_company_is_right() -> None:
     site = load(ROOT / "examples/widget/site.toml")
     assert site.site.name == "Company Widget"

@@ -165,6 +165,8 @@ Address = Annotated[str, AfterValidator(parse_address)]
 Network = Annotated[str, AfterValidator(_network)]
 HostPort = Annotated[str, AfterValidator(_endpoint_text)]
 """A TCP endpoint, kept as written; `parse_endpoint(text, 25)` takes it apart."""
+Listener = Annotated[str, AfterValidator(lambda text: text and _endpoint_text(text))]
+"""A TCP endpoint to listen on, or "" for none."""
 Socket = Annotated[str, AfterValidator(_socket_text)]
 """A Unix or TCP socket, kept as written; `parse_socket` takes it apart."""
 FilePath = Annotated[str, AfterValidator(_absolute)]

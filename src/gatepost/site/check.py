@@ -65,7 +65,7 @@ def _next_hop(site: Site, path: Path, hop: str) -> Iterator[Found]:
 
 def _listeners(site: Site) -> Iterator[Found]:
     mail = site.mail
-    if mail.smtp.listen is None and mail.milter.listen is None:
+    if not mail.smtp.listen and mail.milter.listen is None:
         yield ("mail",), "nothing receives mail", "set mail.smtp.listen or mail.milter.listen"
     listeners: list[tuple[Path, object]] = []
     if mail.smtp.listen:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from gatepost.site.base import Address, Domain, Duration, FilePath, HostPort, Network, Section, Size, Socket
+from gatepost.site.base import Address, Domain, Duration, FilePath, HostPort, Listener, Network, Section, Size, Socket
 
 KindName = Literal["virus", "banned", "spam", "suspect", "ambiguous", "encrypted", "unchecked"]
 DirectionName = Literal["inbound", "outbound", "internal"]
@@ -43,8 +43,8 @@ class Tls(Section):
 class Smtp(Section):
     """The SMTP filter: before-queue proxy (the next hop's answer is ours) or content filter between two queues."""
 
-    listen: HostPort | None = "127.0.0.1:10025"
-    """Where mail is taken; nowhere when empty."""
+    listen: Listener = "127.0.0.1:10025"
+    """Where mail is taken; nowhere when it is "", for sites with a milter only."""
     mode: Literal["proxy", "filter"] = "proxy"
     """What stands behind us; Gatepost does the same in both."""
     next_hop: HostPort | None = None
