@@ -22,8 +22,6 @@ __all__ = ["start_way"]
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("as_root")]
 
-QUICK = ["proxy", pytest.param("postfix", marks=pytest.mark.faults)]
-
 
 @pytest.fixture
 def small_disk(home: Path) -> Iterator[Callable[[str, str], Path]]:
@@ -53,7 +51,7 @@ def fill(folder: Path) -> Path:
             return filler
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", ["proxy", pytest.param("postfix", marks=pytest.mark.faults)])
 def test_with_the_quarantines_disk_full_only_mail_that_must_be_kept_waits(
     name: str, gateway: Callable[..., Gateway], start_way: StartWay, small_disk: Callable[[str, str], Path]
 ) -> None:
@@ -71,7 +69,8 @@ def test_with_the_quarantines_disk_full_only_mail_that_must_be_kept_waits(
     assert way.judge() == SOUND
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["proxy", "postfix"])
 def test_with_the_quarantine_read_only_only_mail_that_must_be_kept_waits(
     name: str, gateway: Callable[..., Gateway], start_way: StartWay, small_disk: Callable[[str, str], Path]
 ) -> None:
@@ -88,7 +87,8 @@ def test_with_the_quarantine_read_only_only_mail_that_must_be_kept_waits(
     assert way.judge() == SOUND
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["proxy", "postfix"])
 def test_with_the_whole_state_full_every_mail_waits(
     name: str, gateway: Callable[..., Gateway], start_way: StartWay, small_disk: Callable[[str, str], Path]
 ) -> None:
@@ -107,7 +107,8 @@ def test_with_the_whole_state_full_every_mail_waits(
     assert way.judge() == SOUND
 
 
-@pytest.mark.parametrize("name", [pytest.param("proxy", marks=pytest.mark.faults), pytest.param("postfix", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["proxy", "postfix"])
 def test_with_the_journal_locked_mail_waits_or_is_put_off(name: str, gateway: Callable[..., Gateway], start_way: StartWay) -> None:
     running = gateway()
     way = start_way(name, running)
@@ -123,7 +124,8 @@ def test_with_the_journal_locked_mail_waits_or_is_put_off(name: str, gateway: Ca
     assert way.judge() == SOUND
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["proxy", "postfix"])
 def test_with_the_journal_taken_away_nothing_is_promised_until_it_is_back(
     name: str, gateway: Callable[..., Gateway], start_way: StartWay, home: Path
 ) -> None:

@@ -72,7 +72,7 @@ def test_with_clamd_stopped_mail_waits_and_comes_once_when_it_is_back(
     assert len(way.sink.delivered) == 8
 
 
-@ways(quick="proxy")
+@ways(quick="")
 def test_with_clamd_frozen_mail_waits_and_comes_once_when_it_thaws(
     name: str, gateway: Callable[..., Gateway], start_way: StartWay, home: Path
 ) -> None:

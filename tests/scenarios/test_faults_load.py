@@ -69,6 +69,7 @@ def latencies(way_port: int, count: int = 20) -> list[float]:
     return sorted(out)
 
 
+@pytest.mark.faults
 def test_a_thousand_silent_connections_keep_nobody_out(gateway: Callable[..., Gateway], start_way: StartWay) -> None:
     running = gateway()
     way = start_way("proxy", running)
@@ -81,6 +82,7 @@ def test_a_thousand_silent_connections_keep_nobody_out(gateway: Callable[..., Ga
     assert {one.answers[0] for one in way.traffic.sent} == {250, 550}
 
 
+@pytest.mark.faults
 def test_out_of_descriptors_it_takes_less_and_recovers_by_itself(gateway: Callable[..., Gateway], start_way: StartWay) -> None:
     running = gateway()
     way = start_way("proxy", running)
@@ -104,6 +106,7 @@ def data_of(pid: int) -> int:
     return int(line.split()[1]) << 10
 
 
+@pytest.mark.faults
 def test_out_of_memory_in_a_worker_only_the_mail_that_needs_it_waits(gateway: Callable[..., Gateway], start_way: StartWay) -> None:
     running = gateway()
     way = start_way("proxy", running)
@@ -159,7 +162,8 @@ def _children(pid: int) -> str:
         return ""
 
 
-@pytest.mark.parametrize("days", [1, -1, 3650, pytest.param(-3650, marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("days", [1, -1, 3650, -3650])
 def test_the_clock_jumps_under_load(
     days: int, gateway: Callable[..., Gateway], start_way: StartWay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +197,7 @@ def test_the_clock_jumps_under_load(
         offset.unlink()
 
 
+@pytest.mark.faults
 def test_a_frozen_keeper_promises_nothing_and_one_that_wakes_writes_no_stale_promise(
     gateway: Callable[..., Gateway], start_way: StartWay
 ) -> None:

@@ -51,7 +51,8 @@ def test_killed_again_and_again_under_load(name: str, victim: str, gateway: Call
     assert f"{victim} 0 ended" in running.log() or f"{victim} ended" in running.log()
 
 
-@pytest.mark.parametrize("name", ["proxy", pytest.param("postfix", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["proxy", "postfix"])
 def test_the_whole_gateway_killed_under_load_starts_again_beside_what_is_left_of_it(
     name: str, gateway: Callable[..., Gateway], start_way: StartWay
 ) -> None:
@@ -95,7 +96,8 @@ def test_reloaded_under_load_every_mail_is_answered_and_a_bad_site_changes_nothi
     assert len(put_off) <= way.traffic.senders * 2, first
 
 
-@pytest.mark.parametrize("name", ["proxy", pytest.param("postfix", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["proxy", "postfix"])
 def test_ended_under_load_it_answers_what_is_under_way(name: str, gateway: Callable[..., Gateway], start_way: StartWay) -> None:
     first = gateway()
     way = start_way(name, first)

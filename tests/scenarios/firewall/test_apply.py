@@ -91,7 +91,9 @@ def test_a_boot_without_confirmed_rules_lets_nothing_pass(place: Place, tmp_path
     items = json.loads(nft.listing(place.namespace))["nftables"]
     assert {item["chain"]["policy"] for item in items if item.get("chain", {}).get("type") == "filter"} == {"drop"}
     assert not [item for item in items if "rule" in item]
-    forwarding = subprocess.run(["ip", "netns", "exec", place.namespace, "sysctl", "-n", "net.ipv4.ip_forward"], capture_output=True, text=True, check=True)
+    forwarding = subprocess.run(
+        ["ip", "netns", "exec", place.namespace, "sysctl", "-n", "net.ipv4.ip_forward"], capture_output=True, text=True, check=True
+    )
     assert forwarding.stdout.strip() == "0"
 
 
