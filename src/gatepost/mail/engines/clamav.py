@@ -8,7 +8,7 @@ Raises: `EngineError` for anything but an exact "OK" or "FOUND".
 What clamd is given. clamd reads mail itself, and reads a plain mail (one reading, no oddity) as we do; so of a plain mail
 the raw bytes suffice, with the members of containers, since we open some that clamd does not (lzma, zstd, LZMA in zip)
 and a limit met there would pass in silence, and with what lies deeper than clamd's mail reader goes. Of any other mail clamd
-also gets every part that we read in it.
+also gets every part that we read in it, but for mere text that stands in the raw mail word for word (`content.telling`).
 
 Limits. clamd skips what is over its MaxFileSize or MaxScanSize and says OK. Its settings cannot be asked for, so `max_size`
 (25 MB, the default of StreamMaxLength and below that of the others) must not be above StreamMaxLength and MaxFileSize:
@@ -27,7 +27,7 @@ from contextlib import suppress
 from gatepost.mail.engines import clamnames
 from gatepost.mail.engines.options import Options
 from gatepost.mail.engines.wire import Address, Wire
-from gatepost.mail.inspect.content import Piece, distinct, too_large, within
+from gatepost.mail.inspect.content import Piece, distinct, telling, too_large, within
 from gatepost.mail.inspect.engine import EngineError, EngineInfo, EngineTimeoutError
 from gatepost.mail.model import Envelope, Finding, Message, Part
 
@@ -73,9 +73,9 @@ class Clamav:
 
     def select(self, message: Message) -> list[Piece]:
         """Choose the raw mail and what clamd might not see in it."""
-        parts = [part for part in message.parts if not message.plain or _hidden_from_clamd(part)]
         if message.plain and len(message.raw) > self._max_size:
             return distinct(Piece(part.path, part.data) for part in message.parts)
+        parts = filter(_hidden_from_clamd, message.parts) if message.plain else telling(message)
         return distinct([Piece("", message.raw), *(Piece(part.path, part.data) for part in parts)])
 
     def look(self, pieces: Sequence[Piece], deadline: float) -> tuple[Finding, ...]:

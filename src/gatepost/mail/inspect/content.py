@@ -8,11 +8,13 @@ Raises: nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from gatepost.mail.inspect.engine import Engine
-from gatepost.mail.model import Buffer, Finding, Kind, Message
+from gatepost.mail.model import Buffer, Finding, Kind, Message, Part
+
+_ONE_BLANK = bytes.maketrans(b"\t\r\n\x0b\x0c", b" " * 5)
 
 
 class Piece(NamedTuple):
@@ -37,6 +39,33 @@ class ContentEngine(Engine, Protocol):
 def everything(message: Message) -> list[Piece]:
     """Give the raw mail and each part whose content was not given before."""
     return distinct([Piece("", message.raw), *(Piece(part.path, part.data) for part in message.parts)])
+
+
+def telling(message: Message) -> Iterator[Part]:
+    """Give the parts that hold more than the raw mail shows to an engine that looks anywhere in it.
+
+    Left out is what is nothing but text and stands in the raw mail word for word, whatever the blanks and line ends between the words: it
+    has no form of its own that an engine could know it by, nothing starts it, and what is encoded in it is a part of its own. So is a
+    mail without a name that stands there byte by byte in another reading: everything in it is a part too.
+    """
+    raw = bytes(message.raw)
+    words = b""
+    for part in message.parts:
+        if part.type == "text":
+            words = words or _words(raw)
+            if _words(bytes(part.data)) in words:
+                continue
+        elif part.type == "mail" and part.reading and not part.names and bytes(part.data) in raw:
+            continue
+        yield part
+
+
+def _words(text: bytes) -> bytes:
+    """The text with one blank for each run of blanks; in passes, since a list of all words would take many times its memory."""
+    plain = text.translate(_ONE_BLANK)
+    while b"  " in plain:
+        plain = plain.replace(b"  ", b" ")
+    return plain.strip(b" ")
 
 
 def distinct(pieces: Iterable[Piece]) -> list[Piece]:

@@ -13,7 +13,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 from gatepost.mail.parse import header, legacy, transfer, value, words
-from gatepost.mail.parse.lenient import base64_readings, quoted_readings, shifted
+from gatepost.mail.parse.lenient import base64_readings, quoted_readings, shifted, unbroken
 from gatepost.mail.parse.structure import delimiters
 from gatepost.mail.parse.transfer import Encoding
 
@@ -141,6 +141,12 @@ def later_fields(entity: bytes) -> Iterator[Place]:
 def no_header(entity: bytes) -> Iterator[Place]:
     """All is body."""
     yield Place(b"", entity)
+
+
+def framed_oddly(entity: bytes) -> bool:
+    """Say whether a reader could take the header for a part of the body: not every line of it is a field, or no blank line ends it."""
+    place = header.frame(entity, 0, len(entity))
+    return place.body >= len(entity) or not header.sound(entity[place.start : place.end])
 
 
 # --- fields of a header
@@ -346,18 +352,20 @@ _GAP = re.compile(rb"\n[ \t\x0b\x0c\x00]*\n")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
 _SHORTEST = 48
 _DENSE = 0.9
+_ONE_ESCAPE = re.compile(rb"=[0-9A-F]{2}")
+_ESCAPED = 6  # bytes of text for each escape, below which a block is quoted-printable
 
 
 def _dense(block: bytes) -> bool:
-    """Say whether the block is nearly all base64 letters and long words, as no prose is."""
+    """Say whether the block is nearly all base64 letters and long words, as neither prose is nor quoted-printable."""
     letters = len(_NOT_BASE64.sub(b"", block))
-    return letters >= _DENSE * len(block.translate(None, b"\r\n"))
+    return letters >= _DENSE * len(block.translate(None, b"\r\n")) and _ESCAPED * len(_ONE_ESCAPE.findall(block)) < len(block)
 
 
 def _block_readings(block: bytes) -> Iterator[bytes]:
     plain, sound = transfer.decode(Encoding.BASE64, block)
     yield plain
-    if not sound:
+    if not sound and not unbroken(block):
         yield from shifted(block)
 
 

@@ -23,7 +23,7 @@ _BLANKS = b" \t\r\n\x0b\x0c\x00"
 _BREAKS = re.compile(rb"\r\n|\n|\r")
 _STRANGE_LINE = re.compile(rb"(?m)^[^\r\n]*[^A-Za-z0-9+/=\s\x00][^\r\n]*$")
 _SOFT_BREAK = re.compile(rb"=[ \t\x0b\x0c\x00]*(?:\r+\n|\n|\r|\Z)")
-_BAD_SHIFTS = 4
+_UNBROKEN = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
 _SHIFTS = 4
 _SHIFTED = 1 << 20
@@ -60,6 +60,12 @@ def quads(data: bytes) -> bytes:
     return solid(clean.replace(b"=", b"A"))
 
 
+def unbroken(data: bytes) -> bool:
+    """Say whether nothing but letters stands in the lines, all of one length but the last: cut off perhaps, but the same to every reader."""
+    rows = data.split()
+    return len({len(row) for row in rows[:-1]}) <= 1 and _UNBROKEN.fullmatch(b"".join(rows)) is not None
+
+
 def base64_readings(data: bytes) -> Iterator[bytes]:
     """Every content that a base64 body can be taken for.
 
@@ -67,6 +73,9 @@ def base64_readings(data: bytes) -> Iterator[bytes]:
     foreign characters; until the first foreign character; with the two URL-safe letters; with foreign characters as zero; as quads;
     all letters in one stream, and that stream begun one, two or three letters later (junk of unknown length before it).
     """
+    if unbroken(data):
+        yield solid(data.translate(None, _FOREIGN))
+        return
     head, padding, _ = data.partition(b"=")
     if padding:
         yield join_bits(head)

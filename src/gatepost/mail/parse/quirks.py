@@ -142,7 +142,7 @@ FRAMES: tuple[Quirk[Frames], ...] = (
         derive.later_fields,
         re.compile(rb"(?i)\n[ \t\x0b\x0c]*+content-").search,
     ),
-    Quirk("no-header", Stage.FRAME, "takes the whole for a body", "own", derive.no_header),
+    Quirk("no-header", Stage.FRAME, "takes the whole for a body", "own", derive.no_header, derive.framed_oddly),
 )
 
 FIELDS: tuple[Quirk[FieldReader], ...] = (

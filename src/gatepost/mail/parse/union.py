@@ -27,6 +27,7 @@ _ITEM_BYTES = 64
 _LARGE = 64 * KIB
 # Bytes of new content kept: the memory of a worker is small.
 _KEPT = 48 * MIB
+_CONTROL = derive.CONTROL
 _PLAIN = "any-field"
 _MOST_VALUES = 64
 _LONGEST_VALUE = 128 * KIB
@@ -72,7 +73,7 @@ class Union:
         self.over: dict[str, str] = {}
         self._kept = 0
         for part in known:
-            self._known.setdefault(_key(part.data), set()).update(part.names)
+            self._known.setdefault(_key(part.data, text=part.declared.startswith("text/")), set()).update(part.names or ("",))
 
     def walk(self, mail: bytes) -> None:
         """Read `mail` in every way that the budget allows."""
@@ -169,7 +170,7 @@ class Union:
                 self._add(leaf, text, leaf.called, leaf.label)
 
     def _add(self, leaf: _Leaf, data: bytes, called: tuple[str, ...], label: str) -> None:
-        known = self._known.setdefault(_key(data), set())
+        known = self._known.setdefault(_key(data, text=leaf.declared.startswith("text/")), set())
         if not data or (known and known.issuperset(called)) or (not called and "" in known):
             return
         self._budget.part(min(leaf.depth, self._budget.limits.depth), leaf.path)
@@ -184,9 +185,15 @@ class Union:
             self._queue.append(_Entity(data, leaf.path, leaf.depth + 1, label, firm=False, default=b"text/plain"))
 
 
-def _key(data: Buffer) -> tuple[int, int]:
-    """What tells contents apart: length and Python's keyed hash (SipHash with a secret of this process)."""
-    return len(data), hash(bytes(data))
+def _key(data: Buffer, *, text: bool = False) -> tuple[int, int]:
+    """What tells contents apart: length and Python's keyed hash (SipHash with a secret of this process).
+
+    Texts that differ only in how blank the blanks between their words are count as one.
+    """
+    whole = bytes(data)
+    if text and len(whole) <= _LARGE and not _CONTROL.search(whole):
+        whole = b" ".join(whole.split())
+    return len(whole), hash(whole)
 
 
 def _views(mail: bytes) -> Iterator[tuple[str, bytes]]:
@@ -202,7 +209,11 @@ def _views(mail: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _places(entity: _Entity) -> Iterator[tuple[str, derive.Place]]:
+    """Each header and body; what was only guessed to be a part and names no content field is a text as a whole."""
     data = entity.data
+    if not entity.firm and entity.default == b"text/plain" and b"content" not in data.lower():
+        yield "", derive.Place(b"", data)
+        return
     plain = header.frame(data, 0, len(data))
     yield "", derive.Place(data[plain.start : plain.end], data[plain.body :])
     for row in quirks.FRAMES:
