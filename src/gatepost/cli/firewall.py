@@ -6,9 +6,12 @@ Raises: nothing; an error that the user can mend is told on standard error, exit
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
+import time
 from collections.abc import Callable
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
@@ -23,11 +26,16 @@ from gatepost.firewall.compile import compile_policy, reload_text
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.declared import read_policy
 from gatepost.firewall.document import drawing, policy_rows, policy_text
+from gatepost.firewall.drift import look
 from gatepost.firewall.explain import account_data, account_text, explain
+from gatepost.firewall.export_iptables import ExportError, export_iptables
+from gatepost.firewall.harden import profile_text
 from gatepost.firewall.nft_reader import ReadError
 from gatepost.firewall.prove import prove
 from gatepost.firewall.reading import kind_of, read_ruleset
 from gatepost.firewall.ruleset import Ruleset
+from gatepost.firewall.switches import differences, set_profile
+from gatepost.firewall.why import WhyError, read_line, why
 from gatepost.site.problem import SiteError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
@@ -36,6 +44,17 @@ SiteFile = Annotated[Path, typer.Option("--site", metavar="FILE", help="The site
 AsJson = Annotated[bool, typer.Option("--json", help="Plain data for programs.")]
 P = ParamSpec("P")
 HERE = Path("site.toml")
+
+
+class Form(StrEnum):
+    """The programs that rules can be written for."""
+
+    NFT = "nft"
+    IPTABLES = "iptables"
+    IP6TABLES = "ip6tables"
+    SYSCTL = "sysctl"
+
+
 UNUSABLE = 2
 """Exit status when the question could not be answered."""
 
@@ -47,7 +66,7 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (SiteError, nft.NftError, ReadError, QuestionError, lab.LabError, ApplyError, OSError) as error:
+        except (SiteError, nft.NftError, ReadError, QuestionError, lab.LabError, ApplyError, ExportError, WhyError, OSError) as error:
             sys.stderr.write(f"gatepost firewall: {error}\n")
             raise typer.Exit(UNUSABLE) from None
 
@@ -84,11 +103,26 @@ def firewall() -> None:
 
 @app.command("compile")
 @told
-def compile_command(site: SiteFile = HERE, as_json: AsJson = False) -> None:
-    """Write the rules that the site file means, for `nft -f`, after nft has checked them. Nothing is loaded."""
-    text = reload_text(compile_policy(read_policy(site)), ())
-    nft.check(text)
-    out(text, {"nft": text}, as_json=as_json)
+def compile_command(
+    site: SiteFile = HERE,
+    form: Annotated[Form, typer.Option("--format", help="For which program the rules are.")] = Form.NFT,
+    as_json: AsJson = False,
+) -> None:
+    """Write the rules that the site file means, after the kernel has checked them. Nothing is loaded.
+
+    nft is for `nft -f`, iptables and ip6tables for `iptables-restore` and `ip6tables-restore` on hosts without nftables;
+    sysctl is the profile of kernel switches for /etc/sysctl.d.
+    """
+    policy = read_policy(site)
+    match form:
+        case Form.NFT:
+            text = reload_text(compile_policy(policy), ())
+            nft.check(text)
+        case Form.SYSCTL:
+            text = profile_text()
+        case _:
+            text = export_iptables(policy, 6 if form is Form.IP6TABLES else 4)
+    out(text, {str(form): text}, as_json=as_json)
 
 
 @app.command("prove")
@@ -225,3 +259,42 @@ def confirm_command(state: State = KEPT) -> None:
 def boot_command(site: SiteFile = HERE, state: State = KEPT) -> None:
     """For the boot, before the network is up: nothing passes, then the confirmed rules, then forwarding, each only if the one before held."""
     out(_applied(boot(read_policy(site), Place(state))), None, as_json=False)
+
+
+@app.command("why")
+@told
+def why_command(
+    line: Annotated[str, typer.Argument(metavar="LOGLINE", help="A line of the firewall's log, in quotes.")],
+    site: SiteFile = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a packet in the log was refused, and what would allow it."""
+    text = why(read_policy(site), read_line(line), dt.datetime.now(tz=dt.UTC).date())
+    out(text, {"why": text}, as_json=as_json)
+
+
+@app.command("watch")
+@told
+def watch_command(
+    site: SiteFile = HERE, every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 30, as_json: AsJson = False
+) -> None:
+    """Look at the loaded rules again and again; say when they are no longer what the site declares."""
+    policy, last = read_policy(site), ""
+    while True:
+        seen = look(policy, nft.listing(), last)
+        if seen.proof and (seen.drifted or not last):
+            out(telling.proof_text(seen.proof), telling.proof_data(seen.proof), as_json=as_json)
+            sys.stdout.flush()
+        last = seen.fingerprint
+        time.sleep(every)
+
+
+@app.command("harden")
+@told
+def harden_command(
+    check: Annotated[bool, typer.Option("--check", help="Only say what is otherwise.")] = False, as_json: AsJson = False
+) -> None:
+    """Set this host's kernel switches, and read them back. Exit status: 0 all as wanted, 1 some are not."""
+    left = differences() if check else set_profile()
+    out("\n".join(left) or "Every kernel switch is as a firewall needs it.", left, as_json=as_json)
+    raise typer.Exit(bool(left))

@@ -24,6 +24,7 @@ from gatepost.firewall.formula import (
     Field,
     Formula,
     Name,
+    Not,
     Range,
     Unknown,
     both,
@@ -287,6 +288,27 @@ _ALIASES: dict[str, tuple[tuple[str, ...], tuple[int, Match]]] = {
 for _names, _entry in _ALIASES.values():
     OPTIONS |= dict.fromkeys(_names, _entry)
 
+PLAIN_MODULES = frozenset(
+    [
+        "tcp",
+        "udp",
+        "udplite",
+        "sctp",
+        "dccp",
+        "icmp",
+        "icmp6",
+        "state",
+        "conntrack",
+        "comment",
+        "limit",
+        "multiport",
+        "hashlimit",
+        "connlimit",
+    ]
+)
+"""Modules that ask nothing by being named."""
+MODULES: dict[str, Formula] = {"frag": equal(Field.FRAGMENT, 1), "rpfilter": Not(NO_RETURN_PATH)}
+"""Modules that ask something without any option."""
 ENDS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "TARPIT": "drop", "RETURN": "return", "STEAL": "drop"}
 NATS = {"DNAT": "dnat", "SNAT": "snat", "MASQUERADE": "masquerade", "REDIRECT": "redirect", "NETMAP": "dnat"}
 OUTSIDE = ("QUEUE", "NFQUEUE", "TPROXY", "SYNPROXY")

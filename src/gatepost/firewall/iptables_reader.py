@@ -14,7 +14,19 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from gatepost.firewall.formula import TRUE, Formula, Not, Unknown, both
-from gatepost.firewall.iptables_match import ENDS, NATS, OPTIONS, OUTSIDE, SILENT, Refused, Words, port_number, together
+from gatepost.firewall.iptables_match import (
+    ENDS,
+    MODULES,
+    NATS,
+    OPTIONS,
+    OUTSIDE,
+    PLAIN_MODULES,
+    SILENT,
+    Refused,
+    Words,
+    port_number,
+    together,
+)
 from gatepost.firewall.ruleset import Chain, Hook, Rewrite, Rule, Ruleset, Verdict
 
 PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
@@ -132,13 +144,22 @@ class _Rule:
                 self.at += 1
             option = self.take()
             if option in {"-m", "--match"}:
-                self.known.modules += (self.take(),)
+                self._module(self.take(), negated=negated)
             elif option in {"-j", "--jump", "-g", "--goto"}:
                 self.jump = Verdict.GOTO if option in {"-g", "--goto"} else Verdict.JUMP
                 self.target, self.extra = self.take(), self.words[self.at :]
             else:
                 self._option(option, negated=negated)
         self.tests.append(together(self.known, self.label))
+
+    def _module(self, name: str, *, negated: bool) -> None:
+        """A module with no option of its own still asks something."""
+        self.known.modules += (name,)
+        rest = self.words[self.at :]
+        bare = not rest or rest[0] in {"-j", "--jump", "-g", "--goto", "-m", "--match"}
+        if bare and name not in PLAIN_MODULES:
+            test = MODULES.get(name, Unknown(name))
+            self.tests.append(Not(test) if negated else test)
 
     def _option(self, option: str, *, negated: bool) -> None:
         if option == "--comment":
