@@ -116,6 +116,17 @@ def test_a_forged_report_ends_with_two(shell: Shell) -> None:
     assert shell.verify(1).exit_code == 2
 
 
+def test_a_folder_stands_for_its_newest_report_and_an_empty_one_for_an_alarm(shell: Shell, tmp_path: Path) -> None:
+    shell("init")
+    shell("check")
+    shell("check")
+    folder = shell.state / "integrity/reports"
+    (tmp_path / "empty").mkdir()
+
+    assert "report 2 of" in CliRunner().invoke(app, ["verify-report", str(folder), "--state", str(shell.state)]).output
+    assert CliRunner().invoke(app, ["verify-report", str(tmp_path / "empty"), "--state", str(shell.state)]).exit_code == 2
+
+
 def test_a_key_that_lives_elsewhere_signs_by_seal(shell: Shell, tmp_path: Path) -> None:
     made = CliRunner().invoke(app, ["key", str(tmp_path / "site.key")])
     signer = made.output.split('"')[1]

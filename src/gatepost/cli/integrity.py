@@ -208,7 +208,7 @@ def check(
 @_told
 def accept(
     items: Annotated[
-        list[int] | None, typer.Argument(help="Numbers of findings as `gatepost integrity report --numbers` lists them.")
+        list[int] | None, typer.Argument(help="Numbers of findings, as the report lists them.")
     ] = None,
     path: Annotated[list[str] | None, typer.Option("--path", help="All findings at or below this path.")] = None,
     package: Annotated[list[str] | None, typer.Option("--package", help="All findings in files of this package.")] = None,
@@ -261,7 +261,7 @@ def report(
 @app.command("verify-report")
 @_told
 def verify_report(
-    file: Annotated[Path, typer.Argument(help="The report file; its neighbours in the folder are looked at too.")],
+    file: Annotated[Path, typer.Argument(help="A report file, or a folder of reports for the newest; its neighbours are looked at too.")],
     key: Annotated[str, typer.Option("--key", help='The public key of the host: "ed25519 ..." or a file that holds it.')] = "",
     nonce: Annotated[str, typer.Option("--nonce", help="The canary value that you asked for.")] = "",
     max_hours: Annotated[float, typer.Option("--max-hours", help="Alarm when the report is older.")] = 0,
@@ -275,6 +275,7 @@ def verify_report(
         trusted = (sign.public_key(line),)
     else:
         trusted = (watched_host(site, Path("/"), state).state.host_key().public,)
+    file = _newest(file)
     found = reports.verify(file, trusted, nonce=nonce, now=time.time(), max_hours=max_hours)
     if as_json:
         print(
@@ -386,6 +387,16 @@ def expect(
     watched = watched_host(site, root, state)
     accepting.announce(watched.state, root, paths, who or _caller(), why, _signer(watched, key), time.time())
     print(f"announced {len(paths)}: {why}")
+
+
+def _newest(place: Path) -> Path:
+    """A report file, or the newest in a folder: a folder without any is what a missing report looks like."""
+    if not place.is_dir():
+        return place
+    newest = max(place.glob("[0-9]*.report"), default=None)
+    if newest is None:
+        raise AcceptError(f"there is no report in {place}: it is missing, or never came")
+    return newest
 
 
 def _known_entries(watched: Watched) -> int:
