@@ -207,9 +207,7 @@ def check(
 @app.command()
 @_told
 def accept(
-    items: Annotated[
-        list[int] | None, typer.Argument(help="Numbers of findings, as the report lists them.")
-    ] = None,
+    items: Annotated[list[int] | None, typer.Argument(help="Numbers of findings, as the report lists them.")] = None,
     path: Annotated[list[str] | None, typer.Option("--path", help="All findings at or below this path.")] = None,
     package: Annotated[list[str] | None, typer.Option("--package", help="All findings in files of this package.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All findings.")] = False,
