@@ -23,7 +23,7 @@ from gatepost.firewall.apply import Applied, ApplyError, Place, apply, boot, con
 from gatepost.firewall.ask import QuestionError, answer_data, answer_text, ask
 from gatepost.firewall.compare import changes_data, changes_text, compare
 from gatepost.firewall.compile import compile_policy, reload_text
-from gatepost.firewall.declare import Policy
+from gatepost.firewall.declare import DeclarationError, Policy, declare
 from gatepost.firewall.declared import read_policy
 from gatepost.firewall.document import drawing, policy_rows, policy_text
 from gatepost.firewall.drift import look
@@ -31,11 +31,14 @@ from gatepost.firewall.explain import account_data, account_text, explain
 from gatepost.firewall.export_iptables import ExportError, export_iptables
 from gatepost.firewall.harden import profile_text
 from gatepost.firewall.nft_reader import ReadError
+from gatepost.firewall.propose import WHOLE, proposal_text, propose
 from gatepost.firewall.prove import prove
 from gatepost.firewall.reading import kind_of, read_ruleset
 from gatepost.firewall.ruleset import Ruleset
+from gatepost.firewall.scan import ScanError
 from gatepost.firewall.switches import differences, set_profile
 from gatepost.firewall.why import WhyError, read_line, why
+from gatepost.site.load import loads
 from gatepost.site.problem import SiteError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
@@ -66,7 +69,18 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (SiteError, nft.NftError, ReadError, QuestionError, lab.LabError, ApplyError, ExportError, WhyError, OSError) as error:
+        except (
+            SiteError,
+            nft.NftError,
+            ReadError,
+            QuestionError,
+            lab.LabError,
+            ApplyError,
+            ExportError,
+            WhyError,
+            ScanError,
+            OSError,
+        ) as error:
             sys.stderr.write(f"gatepost firewall: {error}\n")
             raise typer.Exit(UNUSABLE) from None
 
@@ -198,6 +212,28 @@ def diff_command(
     raise typer.Exit(bool(changes))
 
 
+@app.command("import")
+@told
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An nft listing, iptables-save file or iptables script.")],
+    as_json: AsJson = False,
+) -> None:
+    """Propose the network part of a site file that does what FILE does, with every difference told below it."""
+    ruleset = read_ruleset(readable(file))
+    text = proposal_text(propose(ruleset))
+    try:
+        policy = declare(loads(WHOLE + text, "proposal"), dt.datetime.now(tz=dt.UTC).date())
+        told_so = changes_text(compare(ruleset, loaded(policy, None, live=False), policy))
+    except (SiteError, DeclarationError) as error:
+        told_so = f"The proposal must be completed before it can be compared:\n{error}"
+    comment = "\n".join(f"# {line}".rstrip() for line in told_so.splitlines())
+    out(
+        f"{text}\n# How the rules of this proposal would differ from {file.name}:\n#\n{comment}",
+        {"site": text, "differences": told_so},
+        as_json=as_json,
+    )
+
+
 @app.command("policy")
 @told
 def policy_command(
@@ -216,14 +252,19 @@ def policy_command(
 
 @app.command("lab")
 @told
-def lab_command(site: SiteFile = HERE, as_json: AsJson = False) -> None:
+def lab_command(
+    site: SiteFile = HERE,
+    nmap: Annotated[bool, typer.Option(help="Let nmap try the same from every zone, with seven kinds of scan.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Rebuild the site in network namespaces, with its real rules, and try every side with real packets. Needs root.
 
     Exit status: 0 everything as declared, 1 something else passed or did not pass.
     """
-    found = lab.run(read_policy(site))
-    out(lab.matrix_text(found), lab.matrix_data(found), as_json=as_json)
-    raise typer.Exit(not all(cell.right for cell in found))
+    found, disagreements = lab.run(read_policy(site), nmap=nmap)
+    told_so = ["", *(disagreements or ["nmap agrees, from every zone."])] if nmap else []
+    out("\n".join([lab.matrix_text(found), *told_so]), {"cells": lab.matrix_data(found), "nmap": disagreements}, as_json=as_json)
+    raise typer.Exit(bool(disagreements) or not all(cell.right for cell in found))
 
 
 State = Annotated[Path, typer.Option("--state", metavar="DIR", help="Where the confirmed rules are kept.")]

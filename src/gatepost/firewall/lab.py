@@ -24,6 +24,7 @@ from gatepost.firewall.compile import compile_policy, reload_text
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.formula import PROTOCOLS, TCP, UDP
 from gatepost.firewall.intent import intent
+from gatepost.firewall.scan import SCANS, command, disagreements, finish, start
 from gatepost.firewall.verdict import may_begin
 from gatepost.firewall.words import WELL_KNOWN
 from gatepost.site.network import FIREWALL
@@ -202,6 +203,38 @@ class Lab:
             answers |= json.loads(text)
         return [replace(cell, answered=answers.get(str(number))) for number, cell in enumerate(tried)]
 
+    def nmap(self, tried: list[Cell]) -> list[str]:
+        """Let nmap try the same ports from each zone, with every kind of scan, all at once; where it disagrees with the policy."""
+        running = []
+        for zone, scan, family in itertools.product(self.policy.zones, SCANS, (4, 6)):
+            here = [
+                cell
+                for cell in tried
+                if cell.source.zone == zone and cell.kind == SCANS[scan] and ip_address(cell.target).version == family
+            ]
+            vantage = [cell for cell in here if cell.source.name == _stranger(here)]
+            if vantage:
+                running.append((scan, vantage, self._scan(zone, scan, vantage)))
+        return [told for scan, vantage, process in running for told in disagreements(finish(process, scan), _allowed(vantage))]
+
+    def _scan(self, zone: str, scan: str, vantage: list[Cell]) -> subprocess.Popen[str]:
+        words = command(scan, sorted({cell.target for cell in vantage}), {cell.port for cell in vantage})
+        inside = ["ip", "netns", "exec", self.spaces[zone]]
+        return start(inside, [words[0], "-S", vantage[0].source.address, "-e", "eth0", *words[1:]])
+
+
+def _allowed(vantage: list[Cell]) -> dict[tuple[str, str], set[int]]:
+    """The declared ports by target and protocol."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for cell in vantage:
+        found.setdefault((cell.target, cell.kind), set()).update([cell.port] if cell.wanted else [])
+    return found
+
+
+def _stranger(tried: list[Cell]) -> str:
+    """The machine of a zone that scans: the one that nobody declared."""
+    return next(cell.source.name for cell in tried if cell.source.name.endswith(("-stranger", "-user")))
+
 
 def _worker(space: str) -> subprocess.Popen[str]:
     command = ["ip", "netns", "exec", space, sys.executable, str(Path(labworker.__file__))]
@@ -230,12 +263,12 @@ def _address(space: str, interface: str, address: str, prefixes: tuple[str, ...]
         _ip("-n", space, "addr", "add", f"{address}/{length}", "dev", interface, *extra)
 
 
-def run(policy: Policy) -> list[Cell]:
-    """Build the lab, try everything, take it down; the cells with what answered."""
+def run(policy: Policy, *, nmap: bool = False) -> tuple[list[Cell], list[str]]:
+    """Build the lab, try everything, take it down; the cells with what answered, and where nmap disagrees when it is asked."""
     tried = cells(policy)
     with Lab(policy) as lab:
         lab.listen(tried)
-        return lab.probe(tried)
+        return lab.probe(tried), lab.nmap(tried) if nmap else []
 
 
 def matrix_text(found: list[Cell]) -> str:

@@ -37,7 +37,10 @@ def read_nft(text: str) -> Ruleset:
         items = json.loads(text)["nftables"]
     except (ValueError, KeyError, TypeError) as error:
         raise ReadError(f"this is not the output of nft -j list ruleset: {error}") from None
-    return _Reader(items).ruleset
+    try:
+        return _Reader(items).ruleset
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ReadError(f"this listing has a form that is not known, so nothing can be said about it: {error!r}") from None
 
 
 class _Reader:

@@ -16,7 +16,7 @@ from pathlib import Path
 from gatepost.firewall.compile import compile_policy, reload_text
 from gatepost.firewall.declared import read_policy
 from gatepost.firewall.nft import NftError, rehearse
-from gatepost.firewall.nft_reader import read_nft
+from gatepost.firewall.nft_reader import ReadError, read_nft
 from gatepost.firewall.prove import Difference, Outcome, prove
 from gatepost.firewall.words import packet_text
 from tests.support.netlab import Bench, bench, kernel_state
@@ -82,7 +82,11 @@ def run(count: int, seed: int) -> Counter[str]:
     tally: Counter[str] = Counter()
     with bench() as lab:
         for what, mutant in mutants(text, seed, count):
-            proof = prove(policy, read_nft(mutant))
+            try:
+                proof = prove(policy, read_nft(mutant))
+            except ReadError:
+                tally["refused"] += 1
+                continue
             tally[proof.outcome.name.lower()] += 1
             if proof.outcome is Outcome.PROVED:
                 tally[f"same: {what.split(':')[0]}"] += 1

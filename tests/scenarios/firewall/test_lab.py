@@ -15,7 +15,7 @@ SITE = Path(__file__).resolve().parents[3] / "examples" / "widget" / "site.toml"
 
 @pytest.mark.system
 def test_everything_declared_passes_and_nothing_else(as_root: None) -> None:
-    found = lab.run(read_policy(SITE))
+    found, _ = lab.run(read_policy(SITE))
 
     assert len(found) >= 500
     assert [cell for cell in found if not cell.right] == []
