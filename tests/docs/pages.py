@@ -59,6 +59,7 @@ WORDS = {
     "Domain": "domain",
     "Address": "address",
     "HostPort": "host:port",
+    "Listener": "host:port, or nothing",
     "Socket": "socket",
     "FilePath": "full path",
     "AbsolutePath": "full path",
@@ -70,6 +71,7 @@ WORDS = {
     "Owner": "text",
     "Severity": "whole number",
     "Name": "text",
+    "date": "date",
 }
 
 
@@ -131,21 +133,18 @@ def _words(node: ast.expr, module: ModuleType) -> str:
             return _words(left, module)
         case ast.Subscript(value=ast.Name(id="Literal")):
             return _choice(eval(ast.unparse(node), {"Literal": Literal}))
-        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[first, *_])):
-            return _words(first, module)
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[first, *_])):
-            return f"list of: {_words(first, module)}"
-        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[first, second])):
-            return f"table: {_words(first, module)} = {_words(second, module)}"
-        case ast.Name(id="Rate"):
-            return 'rate ("100/m")' if module.__name__ != "gatepost.site.network" else 'rate ("10/second")'
-        case ast.Name(id=name) if name in WORDS:
-            return WORDS[name]
-        case ast.Name(id=name):
-            return _choice(getattr(module, name))
-        case ast.Attribute(attr="date"):
-            return "date"
+        case ast.Subscript(value=ast.Name(id=name), slice=ast.Tuple(elts=[first, second, *_])):
+            inner = _words(first, module)
+            return {"Annotated": inner, "tuple": f"list of: {inner}"}.get(name) or f"table: {inner} = {_words(second, module)}"
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return _named(name, module)
     raise LookupError(ast.unparse(node))
+
+
+def _named(name: str, module: ModuleType) -> str:
+    if name == "Rate":
+        return 'rate ("10/second")' if module.__name__ == "gatepost.site.network" else 'rate ("100/m")'
+    return WORDS.get(name) or _choice(getattr(module, name))
 
 
 def _choice(literal: Any) -> str:

@@ -10,7 +10,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
-MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|tmp)/\w")
+MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home)/\w")
 SOURCE = re.compile(r"`((?:src/gatepost|tests|scripts|examples|docs)/[\w./-]+\.\w+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
