@@ -46,11 +46,12 @@ def two_hosts(here: str, there: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             ip("netns", "add", name)
             ip("-n", name, "link", "set", "lo", "up")
         ip("-n", names[0], "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", names[1])
-        for name, addresses in zip(names, ((here,), there), strict=True):
+        for name, addresses, others in zip(names, ((here,), there), (there, (here,)), strict=True):
             ip("-n", name, "link", "set", "cable", "up")
             for address in addresses:
                 ip("-n", name, "address", "add", f"{address}/32", "dev", "cable")
-            ip("-n", name, "route", "add", "default", "dev", "cable")
+            for address in others:
+                ip("-n", name, "route", "add", f"{address}/32", "dev", "cable")
         yield names[0], names[1]
     finally:
         for name in names:

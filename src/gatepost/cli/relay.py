@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.text import Text
 
 from gatepost.cli.common import SITE, JsonOption, SiteOption, fail, printable, site_of
+from gatepost.deploy import rooms
 from gatepost.mail.decide.direction import LOCALHOST, Perimeter
 from gatepost.relay import capability
-from gatepost.relay.compile import Role, compile_relay, remarks
+from gatepost.relay.compile import Role, remarks
 from gatepost.relay.intent import RelayError, hostname
 from gatepost.relay.probe import Outcome, ProbeError, run
 from gatepost.relay.probes import probes
-from gatepost.site.aliases import read_aliases
 from gatepost.site.base import parse_endpoint
 from gatepost.site.model import Site
 from gatepost.system.artifact import Artifact
@@ -66,15 +66,10 @@ def compile_(
         sys.stderr.write(f"gatepost: {remark}\n")
 
 
-def compiled(site: Site, role: Role, mta: Literal["postfix", "sendmail"] | None = None) -> tuple[Artifact, ...]:
-    """The files of the relay room, with the aliases file read. Raises RelayError."""
-    path = site.mail.recipients.aliases
-    return compile_relay(site, role, mta, frozenset(read_aliases(path)) if path else frozenset())
-
-
 def _compiled(site: Site, role: Role, mta: Literal["postfix", "sendmail"] | None) -> tuple[Artifact, ...]:
+    chosen = site if mta is None else site.model_copy(update={"relay": site.relay.model_copy(update={"mta": mta})})
     try:
-        return compiled(site, role, mta)
+        return rooms.relay(chosen, role)
     except RelayError as error:
         fail(str(error))
 

@@ -105,6 +105,11 @@ def _routes(wanted: Intent) -> Iterator[Line]:
         yield Line("smtp_host_lookup = native", "a next hop by name is looked up in /etc/hosts")
     else:
         yield Line("relayhost =", "mail to the world goes straight to its servers, found by DNS")
+    environment = "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ LANG=C { RES_OPTIONS = timeout:2 attempts:1 }"
+    yield Line(
+        f"import_environment = {environment}",
+        "with DNS dead a greeting is late by seconds, not by half a minute (resolv.conf(5), RES_OPTIONS)",
+    )
     yield Line("append_dot_mydomain = no", "an address is completed by who wrote it, or refused")
     yield Line("swap_bangpath = no", "host!user is an old way round the relay rules")
     yield Line("allow_percent_hack = no", "user%host is an old way round the relay rules")

@@ -1,6 +1,6 @@
 """Running the open-relay probes against a relay: each in a session of its own, ended before anything is sent.
 
-What it does: greets, gives the envelope, notes the answer to RCPT, and leaves with RSET and QUIT: no mail is ever sent.
+What it does: greets, gives the envelope, notes the answer to RCPT, and hangs up: no mail is ever sent.
 Not its job: what is asked (`probes`).
 Raises: `ProbeError` when the relay cannot be reached, for then nothing was probed.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gatepost.relay.probes import Probe
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 """Seconds for each answer; relays make strangers wait on purpose."""
 TAKEN, REFUSED = range(200, 300), range(500, 600)
 
@@ -47,20 +47,21 @@ def run(host: str, port: int, wanted: Iterable[Probe], source: str = "", helo: s
 
 
 def _one(host: str, port: int, probe: Probe, source: str, helo: str) -> Outcome:
-    local = (source, 0) if source else None
+    client = smtplib.SMTP(timeout=TIMEOUT, source_address=(source, 0) if source else None)
     try:
-        with smtplib.SMTP(timeout=TIMEOUT, source_address=local) as client:
-            code, text = client.connect(host, port)
-            if code == 220:  # noqa: PLR2004 - RFC 5321 4.2.2
-                client.ehlo(helo)
-                code, text = _envelope(client, probe)
-            return Outcome(probe, code, text.decode("utf-8", "replace").replace("\n", " "))
+        code, text = client.connect(host, port)
+        if code in TAKEN:
+            client.ehlo(helo)
+            code, text = _envelope(client, probe)
+        return Outcome(probe, code, text.decode("utf-8", "replace").replace("\n", " "))
     except smtplib.SMTPServerDisconnected:
         return Outcome(probe, 421, "the relay hung up")
     except OSError as error:
         raise ProbeError(
             f"{host}:{port} does not answer ({error}); is the relay running, and does the firewall let this host reach it?"
         ) from None
+    finally:
+        client.close()
 
 
 def _envelope(client: smtplib.SMTP, probe: Probe) -> tuple[int, bytes]:

@@ -37,11 +37,14 @@ def make_directory(path: Path, mode: int = PRIVATE_DIRECTORY) -> None:
     sync_directory(path.parent)
 
 
-def write_atomic(path: Path, data: bytes | memoryview, mode: int = PRIVATE_FILE) -> None:
-    """Replace or make the file at `path`; when this returns it is on the disk under its name."""
+def write_atomic(path: Path, data: bytes | memoryview, mode: int = PRIVATE_FILE, owner: tuple[int, int] | None = None) -> None:
+    """Replace or make the file at `path`; when this returns it is on the disk under its name.
+
+    With `owner` (numbers of user and group) it belongs to them, and its mode is `mode` whatever the umask.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write(temporary, data, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        _write(temporary, data, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, owner)
         os.rename(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -58,9 +61,12 @@ def append(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
         sync_directory(path.parent)
 
 
-def _write(path: Path, data: bytes | memoryview, flags: int, mode: int) -> None:
+def _write(path: Path, data: bytes | memoryview, flags: int, mode: int, owner: tuple[int, int] | None = None) -> None:
     fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
+        if owner is not None:
+            os.fchown(fd, *owner)
+            os.fchmod(fd, mode)
         view = memoryview(data)
         while view:
             view = view[os.write(fd, view) :]

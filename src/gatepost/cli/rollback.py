@@ -1,0 +1,41 @@
+"""`gatepost rollback`: put back what was before the last change, or before one that was interrupted or not confirmed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from gatepost.cli.common import SITE, SiteOption, site_of
+from gatepost.cli.deployment import LIVE, RootOption, told, transactions_of
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def rollback(
+    site: SiteOption = SITE,
+    root: RootOption = LIVE,
+    unconfirmed_after: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="Wait so long, then undo only what was interrupted or not confirmed; run at boot with 0."
+        ),
+    ] = None,
+) -> None:
+    """Put back what was before the last change, and let the daemons take that up.
+
+    Example:
+
+        gatepost rollback
+    """
+    with told():
+        transactions = transactions_of(site_of(site), root)
+        if unconfirmed_after is None:
+            number = transactions.rollback(time.time())
+        else:
+            time.sleep(unconfirmed_after)
+            number = transactions.recover(time.time())
+    sys.stdout.write(f"change {number} is undone\n" if number else "nothing was interrupted or left unconfirmed\n")
