@@ -7,6 +7,7 @@ goes wrong later by `gatepost doctor`, which is asked beside a running gateway.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,8 @@ from tests.support.sink import Sink
 
 from gatepost.journal.event import Event
 from gatepost.journal.store import SqliteJournal
+from gatepost.signatures.manifest import Manifest
+from gatepost.signatures.store import Store
 
 SITE = """
 [site]
@@ -311,6 +314,15 @@ def old_clamd(request: bytes) -> bytes:
     return b"stream: Eicar-Test-Signature FOUND\0" if b"EICAR-STANDARD" in request else b"stream: OK\0"
 
 
+def old_set(plant: Plant) -> None:
+    spoilt(lambda _state: None)(plant)
+    store = Store(plant.state / "signatures/own")
+    manifest = Manifest({"own.yar": hashlib.sha256(b"").hexdigest()}, 1, time.time() - 30 * 3600 - 60)
+    with store.locked(), store.staged(manifest, {"own.yar": b""}) as staged:
+        store.take(staged)
+    plant.set(extra='[signatures.own]\nkind = "yara"\nsource = "/nonexistent"')
+
+
 def blind_rules(plant: Plant) -> None:
     rules = plant.file("own.yar", 'rule mine { strings: $a = "never to be seen" condition: $a }')
     plant.set(extra=f'[engines.yara]\nown_rules = false\nrules = "{rules}"')
@@ -388,6 +400,13 @@ BY_THE_DOCTOR: dict[str, tuple[Fault, str, str, str]] = {
     "an engine hangs up": (lambda plant: plant.engine(plant.server(b"")), "engine", "clamav cannot be asked", "enabled = false"),
     "an engine finds nothing": (blind_rules, "engine detects", "yara does not find the EICAR test file", "gatepost engines certify"),
     "signatures are old": (lambda plant: plant.engine(plant.server(old_clamd)), "signatures", "clamav are 5 days old", "clamav-freshclam"),
+    "a set of signatures was never fetched": (
+        site(extra='[signatures.own]\nkind = "yara"\nsource = "/nonexistent"'),
+        "signature sets",
+        "own was never fetched",
+        "gatepost signatures update own",
+    ),
+    "a set of signatures is old": (old_set, "signature sets", "own, version 1, is 30 hours old", "by a timer"),
     "rules are gone since the start": (
         site(extra='[engines.yara]\nrules = "/nonexistent/own.yar"'),
         "engine",

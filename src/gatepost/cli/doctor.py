@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import socket
-import struct
 import subprocess
 import sys
 import time
@@ -34,6 +32,7 @@ from gatepost.site.load import load
 from gatepost.site.model import Site
 from gatepost.site.problem import Problem, SiteError
 from gatepost.system.jail import Jail, enter
+from gatepost.system.sockets import peer
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -89,21 +88,13 @@ def _gateway(site: Site) -> Running | None:
     """The gateway as it answers now, or None."""
     path = Path(site.site.run) / "keeper.sock"
     try:
-        keeper = _peer(path)
+        keeper = peer(path)
         health = ask_once(path, Look())
     except (OSError, KeeperError):
         return None
     assert isinstance(health, Health)
     sentence, well = judge(health, time.time())
     return Running(well, sentence, keeper)
-
-
-def _peer(path: Path) -> int:
-    """The process that listens on a Unix socket (unix(7), SO_PEERCRED)."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(5)
-        probe.connect(str(path))
-        return int(struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[0])
 
 
 def _missing_layers() -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from gatepost.site.base import FilePath, Section
@@ -11,6 +13,7 @@ from gatepost.site.mail import Alerts, Canary, Engines, Journal, Mail, Metrics, 
 from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Translate, Zone
 from gatepost.site.relay import Relay
 from gatepost.site.report import Report
+from gatepost.site.signatures import SignatureSet
 
 
 class About(Section):
@@ -41,6 +44,7 @@ class Site(Section):
     journal: Journal = Journal()
     canary: Canary = Canary()
     metrics: Metrics = Metrics()
+    signatures: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")], SignatureSet] = Field(default_factory=dict)
     integrity: Integrity = Integrity()
     console: Console = Console()
     report: Report = Report()

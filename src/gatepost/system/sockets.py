@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from pathlib import Path
 
 
@@ -34,3 +35,9 @@ def connected(path: Path) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def peer(path: Path) -> int:
+    """The process that listens at `path` (unix(7), SO_PEERCRED)."""
+    with connected(path) as sock:
+        return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[0])

@@ -17,13 +17,12 @@ from gatepost.mail.inspect.engine import Engine, EngineError, EngineInfo
 from gatepost.mail.inspect.samples import samples
 from gatepost.mail.model import Limits
 from gatepost.mail.pipeline import opened
+from gatepost.signatures.store import Store
+from gatepost.signatures.update import OLD, STALE, age
 from gatepost.site.base import Endpoint, parse_socket
 from gatepost.site.mail import ANTIVIRUS
 from gatepost.site.mail import Engine as Section
 from gatepost.site.model import Site
-
-OLD, STALE = 24 * 3600.0, 48 * 3600.0
-"""Seconds after which signatures are old, and after which nobody updates them any more."""
 
 PLAIN = "body-7bit"
 """The sample that every antivirus engine must find, in the simplest of all wrappings."""
@@ -97,6 +96,18 @@ def signatures(site: Site, machine: Machine) -> Iterator[Seen]:
             yield warning(f"the signatures of {name} are {age / 3600:.0f} hours old", "look whether its update service still runs")
         else:
             yield well(f"the signatures of {name} are {age / 3600:.0f} hours old")
+
+
+def sets(site: Site, machine: Machine) -> Iterator[Seen]:
+    """Whether each set of signatures that the site declares is here, and how old it is."""
+    for name in site.signatures:
+        current = Store(Path(site.site.state) / "signatures" / name).current()
+        if current is None:
+            yield error(f"the set of signatures {name} was never fetched", f"gatepost signatures update {name}")
+            continue
+        old = age(current, machine.now())
+        text = f"the set of signatures {name}, version {current.version}, is {old / 3600:.0f} hours old"
+        yield warning(text, f"gatepost signatures update {name}, hourly by a timer") if old > OLD else well(text)
 
 
 def unpackers(_site: Site, machine: Machine) -> Iterator[Seen]:

@@ -20,6 +20,7 @@ CHECKS = (
     ),
     Check("engine detects", "each antivirus engine finds the EICAR test file and passes its harmless twin", engines.detects),
     Check("signatures", "signatures are younger than 24 hours; from 48 hours on nobody updates them", engines.signatures),
+    Check("signature sets", "each set that the site declares was fetched, and is younger than 24 hours", engines.sets),
     Check("unpacking", "the programs and libraries that open archives are installed", engines.unpackers),
     Check("folders", "the folders for state and sockets are here, writable for us and for nobody else", storage.folders),
     Check("disk", "there is room for mail, in bytes and in inodes", storage.room),
