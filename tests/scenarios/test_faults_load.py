@@ -48,7 +48,8 @@ def idlers(address: int | Path, count: int, words: bytes) -> Iterator[list[socke
     for _ in range(count):
         sock = socket.socket(socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET)
         sock.settimeout(10)
-        sock.connect(str(address) if isinstance(address, Path) else ("127.0.0.1", address))
+        # A Unix socket whose backlog is full refuses at once, where TCP would wait.
+        wait_for(lambda sock=sock: sock.connect_ex(str(address) if isinstance(address, Path) else ("127.0.0.1", address)) == 0, "a place")  # type: ignore[misc]
         sock.sendall(words)
         held.append(sock)
     try:
