@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from gatepost.journal.store import SqliteJournal
 from tests.support.gateway import Gateway
 from tests.support.mails import CLEAN, INFECTED, send
 from tests.support.ports import free_port, wait_for
+from tests.support.postfix import Postfix
 from tests.support.sink import Sink
 
 CANARY = '\n[canary]\ninterval = "1s"\n'
@@ -77,3 +81,21 @@ def test_prometheus_reads_what_happened(gateway: Callable[..., Gateway]) -> None
     assert float(figures["gatepost_workers"]) == 2
     assert float(figures["gatepost_journal_bytes"]) > 0
     assert float(figures["gatepost_quarantine_mails"]) == 1
+
+
+@pytest.mark.parametrize("parameter", ["smtpd_milters", "smtpd_milter"])
+def test_an_mta_that_never_calls_the_milter_is_found_out(parameter: str, gateway: Callable[..., Gateway], home: Path, sink: Sink) -> None:
+    """A misspelt parameter is legal to Postfix, which then passes all mail in silence; the canary through it does not."""
+    port = free_port()
+    running = gateway(f'{CANARY}through = "127.0.0.1:{port}"\n')
+    mta = Postfix(home / "postfix", sink.port, extra=f"{parameter} = {running.milter}", port=port).start()
+    told = "canary.passed" if parameter == "smtpd_milters" else "canary.failed"
+    try:
+        wait_for(lambda: [one for one in events(running, told) if "451" not in str(one) and "refused" not in str(one)], told, 60)
+    finally:
+        mta.stop()
+
+    if parameter == "smtpd_milters":
+        assert sink.delivered == []
+    else:
+        assert "a virus was not stopped: 250" in str(events(running, told)[-1]["text"])
