@@ -15,7 +15,7 @@ __all__ = ["rspamd", "spamd"]
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*" + "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 
 
-@pytest.mark.xdist_group("spam")
+@pytest.mark.xdist_group("rspamd")
 @pytest.mark.parametrize(("kind", "daemon"), [("spamassassin", "spamd"), ("rspamd", "rspamd")])
 def test_spam_is_held_and_ham_is_delivered(
     kind: str, daemon: str, request: pytest.FixtureRequest, gateway: Callable[..., Gateway], sink: Sink

@@ -15,7 +15,7 @@ from gatepost.mail.engines.rspamd import Rspamd
 from gatepost.mail.inspect.engine import EngineError
 from tests.support.ports import free_port
 
-START_SECONDS = 120.0
+START_SECONDS = 240.0
 SETTINGS = """
 .include "$CONFDIR/common.conf"
 options {{
