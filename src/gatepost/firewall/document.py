@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from html import escape
 
 from gatepost.firewall.declare import Allowed, Policy
-from gatepost.firewall.words import listing, service
+from gatepost.firewall.words import listing
 from gatepost.site.network import FIREWALL
 
 
@@ -52,18 +52,15 @@ def _sentences(items: list[Allowed]) -> Iterator[str]:
 
 
 def _target(item: Allowed) -> str:
-    if not item.public:
+    if not item.offered:
         return _place(item.destination.name)
-    return f"{item.destination.name} under the address {listing(str(net.network_address) for net in item.public)}"
+    nets = item.public or item.destination.networks or ()
+    return f"{item.destination.name} (as {listing(str(net.network_address) for net in nets)})"
 
 
-def services_text(item: Allowed) -> str:
-    """The services of a permission by name."""
-    return listing(dict.fromkeys(_service(one.service, one.proto, one.low, one.high) for one in item.traffic if one.version != 6))  # noqa: PLR2004 - ping is said once
-
-
-def _service(name: str, proto: int, low: int, high: int) -> str:
-    return name if low != high or name == "ping" else service(proto, low)
+def services_text(*items: Allowed) -> str:
+    """The services of permissions by the names that the site has for them."""
+    return listing(dict.fromkeys(one.service for item in items for one in item.traffic))
 
 
 def _limits(item: Allowed) -> str:
@@ -156,7 +153,7 @@ def _wire(policy: Policy, name: str, place: tuple[int, int], centre: tuple[int, 
     dx = BOX // 2 if x < centre[0] else -BOX // 2 if x > centre[0] else 0
     ends = (x + dx, y, centre[0] + (-80 if x < centre[0] else 80 if x > centre[0] else 0), centre[1])
     label = ", ".join(policy.zones[name].interfaces)
-    middle = ((ends[0] + ends[2]) / 2, (ends[1] + ends[3]) / 2 - 8)
+    middle = ((ends[0] + ends[2]) / 2 - (24 if ends[1] != ends[3] else 0), (ends[1] + ends[3]) / 2 - 8)
     return (
         f'<line x1="{ends[0]}" y1="{ends[1]}" x2="{ends[2]}" y2="{ends[3]}" stroke="#444" stroke-width="2"/>'
         f'<text x="{middle[0]}" y="{middle[1]}" text-anchor="middle" class="small">{escape(label)}</text>'
@@ -169,6 +166,5 @@ def _legend(policy: Policy) -> Iterator[str]:
     yield f'<text x="{SIDE}" y="{y}" class="head">What may begin a connection</text>'
     for (source, destination), items in policy.pairs().items():
         y += 26
-        what = listing(dict.fromkeys(services_text(item) for item in items))
-        text = f"{_place(source)}  \u2192  {_place(destination)}:  {what}"
+        text = f"{_place(source)}  \u2192  {_place(destination)}:  {services_text(*items)}"
         yield f'<text x="{SIDE}" y="{y}">{escape(text if len(text) < 130 else text[:127] + "...")}</text>'  # noqa: PLR2004 - fits the width
