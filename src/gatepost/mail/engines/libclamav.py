@@ -59,7 +59,6 @@ class _Setup(NamedTuple):
     database: str
     max_size: int
     max_milliseconds: int
-    scratch: str
 
 
 class Libclamav:
@@ -73,9 +72,10 @@ class Libclamav:
     def __init__(self, name: str, options: Mapping[str, object]) -> None:
         given = Options(name, options)
         self.name = name
-        setup, always = _read(given)
+        setup, scratch, always = _read(given)
         self._max_size = setup.max_size
         self._loaded = _load(setup)
+        self._loaded.use_scratch(scratch)
         alerts = _ALERT_EXCEEDS_MAX | _ALERT_ENCRYPTED
         self._with_reader = _ScanOptions(_GENERAL_HEURISTICS, _PARSE_ALL, alerts, 0, 0)
         self._without_reader = self._with_reader if always else _ScanOptions(_GENERAL_HEURISTICS, _PARSE_ALL & ~_PARSE_MAIL, alerts, 0, 0)
@@ -156,8 +156,11 @@ class _Loaded:
         }
         for field, value in settings.items():
             self._must(self._library.cl_engine_set_num(self._engine, field, value), "cannot be configured")
-        status = self._library.cl_engine_set_str(self._engine, _TEMPORARY_DIRECTORY, setup.scratch.encode())
-        self._must(status, f"cannot use the scratch directory {setup.scratch}")
+
+    def use_scratch(self, directory: str) -> None:
+        """Have the library put what it unpacks into `directory`; a worker has one of its own, the signatures are shared."""
+        status = self._library.cl_engine_set_str(self._engine, _TEMPORARY_DIRECTORY, directory.encode())
+        self._must(status, f"cannot use the scratch directory {directory}")
 
     def _fill(self, database: str) -> None:
         if not Path(database).exists():
@@ -189,18 +192,20 @@ def _load(setup: _Setup) -> _Loaded:
     return _Loaded(setup)
 
 
-def _read(given: Options) -> tuple[_Setup, bool]:
+def _read(given: Options) -> tuple[_Setup, str, bool]:
+    """What is loaded, the scratch directory (a scan worker's own, or memory), and whether the mail reader is always on."""
     setup = _Setup(
         given.text("database", DEFAULT_DATABASE),
         given.size("max_size", MAX_SIZE),
         int(given.number("max_seconds", MAX_SECONDS, 0.1) * 1000),
-        given.text("scratch", SCRATCH if os.access(SCRATCH, os.W_OK) else tempfile.gettempdir()),
     )
-    if not os.access(setup.scratch, os.W_OK | os.X_OK):
-        raise given.error("scratch", f"is a directory that may not be written: {setup.scratch}")
+    memory = SCRATCH if os.access(SCRATCH, os.W_OK) else tempfile.gettempdir()
+    scratch = given.text("scratch", os.environ.get("TMPDIR", memory))
+    if not os.access(scratch, os.W_OK | os.X_OK):
+        raise given.error("scratch", f"is a directory that may not be written: {scratch}")
     always = given.choice("mail_reader", ("auto", "always")) == "always"
     given.done()
-    return setup, always
+    return setup, scratch, always
 
 
 @lru_cache(maxsize=1)
