@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -53,10 +54,11 @@ def run(
         console.print(f"  {_console_link(chosen)}   the console; this link logs in once\n", markup=False)
     elif console_port:
         console.print("  the console is left out: install gatepost[console]\n", markup=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         gateway.wait()
     except KeyboardInterrupt:
-        gateway.wait()
+        gateway.stop()
 
 
 def _has_console() -> bool:

@@ -39,7 +39,7 @@ def _pieces(markup: str) -> Iterator[str]:
         position = _after(markup, ">", start)
         tag, is_end = (name[1].lower() if name else ""), markup.startswith("</", start)
         if tag in SILENT and not is_end:
-            position = _after(lower, f"</{tag}", position)
+            position = _after(markup, ">", _after(lower, f"</{tag}", position))
         elif tag in BREAKS:
             yield "\n"
         elif tag == "a":

@@ -26,21 +26,21 @@ class Bar:
     pieces: tuple[tuple[str, int], ...]
 
 
-def bars(shown: Sequence[Bar]) -> Markup:
-    """Stacked bars on one scale from 0."""
+def bars(shown: Sequence[Bar], height: int = HEIGHT) -> Markup:
+    """Stacked bars on one scale from 0; 1200 units wide, `height` units high above their labels."""
     highest = max((sum(value for _, value in bar.pieces) for bar in shown), default=0) or 1
     step = WIDTH / max(len(shown), 1)
-    drawn = Markup("").join(_bar(bar, number * step, step, highest) for number, bar in enumerate(shown))
+    drawn = Markup("").join(_bar(bar, number * step, step, height / highest, height) for number, bar in enumerate(shown))
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-hidden="true" focusable="false">{}</svg>').format(
-        WIDTH, HEIGHT + FOOT, drawn
+        WIDTH, height + FOOT, drawn
     )
 
 
-def _bar(bar: Bar, left: float, step: float, highest: int) -> Markup:
-    top = float(HEIGHT)
+def _bar(bar: Bar, left: float, step: float, scale: float, foot: int) -> Markup:
+    top = float(foot)
     drawn = Markup("")
     for name, value in bar.pieces:
-        height = value / highest * (HEIGHT - 4)
+        height = value * scale
         # What is there at all can be seen, however little it is.
         height = max(height, 2.0) if value else 0.0
         top -= height
@@ -49,6 +49,6 @@ def _bar(bar: Bar, left: float, step: float, highest: int) -> Markup:
         )
     said = ", ".join(f"{value:,} {name}" for name, value in bar.pieces)
     label = Markup('<text x="{:.1f}" y="{}" text-anchor="middle" font-size="14" fill="#57606a">{}</text>').format(
-        left + step / 2, HEIGHT + FOOT - 6, bar.label
+        left + step / 2, foot + FOOT - 6, bar.label
     )
     return Markup("<g><title>{}: {}</title>{}{}</g>").format(escape(bar.label), said, drawn, label)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from gatepost.report.figures import Broken, Figures
 from gatepost.report.story import moment, printable
 from gatepost.site.report import Report
 
-MOST_LINES = 5
-"""Viruses, senders and broken promises named; so the page is one page for ten mails and for a million."""
-LONGEST = 44
+MOST_LINES, MOST_BROKEN = 5, 3
+"""Viruses and senders, and broken promises named; so the page is one page for ten mails and for a million."""
+LONGEST = 32
 FRESH_DAYS = 2
 MEGABYTE = 1_000_000
 
@@ -56,10 +57,11 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole page. `trend` is caught viruses by month, oldest first."""
+    """The whole page. `span` restricts the console's lists to the month, `trend` is caught viruses by month, oldest first."""
 
     company: str
     period: str
+    span: str
     well: bool
     headline: str
     promises: tuple[Promise, ...]
@@ -75,12 +77,17 @@ def one_pager(figures: Figures, company: str, assumptions: Report) -> Document:
     return Document(
         company=company,
         period=figures.period.name,
+        span=f"since={_day(figures.period.since)}&until={_day(figures.period.until - 1)}",
         well=well,
         headline=_headline(figures, well=well),
         promises=promises,
         boxes=tuple(box for box in _boxes(figures, assumptions) if box.lines),
         trend=figures.trend,
     )
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d")
 
 
 def _headline(figures: Figures, *, well: bool) -> str:
@@ -101,8 +108,8 @@ def _promises(figures: Figures) -> tuple[Promise, ...]:
 
 
 def _told(broken: Sequence[Broken]) -> tuple[str, ...]:
-    shown = tuple(f"{moment(one.at)}, mail {_cut(one.message_id)}" for one in broken[:MOST_LINES])
-    return (*shown, f"and {len(broken) - MOST_LINES:,} more") if len(broken) > MOST_LINES else shown
+    shown = tuple(f"{moment(one.at)}, mail {_cut(one.message_id)}" for one in broken[:MOST_BROKEN])
+    return (*shown, f"and {len(broken) - MOST_BROKEN:,} more") if len(broken) > MOST_BROKEN else shown
 
 
 def _boxes(figures: Figures, assumptions: Report) -> tuple[Box, ...]:
@@ -157,10 +164,10 @@ def _volume(figures: Figures) -> Box:
     return Box(
         "Mail",
         (
-            Line("mails", f"{tally.mails:,}", "/messages"),
+            Line("mails", f"{tally.mails:,}", "/messages?"),
             Line("megabytes", f"{tally.bytes / MEGABYTE:,.0f}"),
-            Line("held for a decision", f"{figures.held:,}", "/quarantine"),
-            Line("of them unwanted advertising", f"{figures.held_spam:,}", "/quarantine?verdict=spam"),
+            Line("held for a decision", f"{figures.held:,}", "/quarantine?all=1"),
+            Line("of them unwanted advertising", f"{figures.held_spam:,}", "/quarantine?all=1&verdict=spam"),
             Line("held wrongly, released by people", f"{figures.released:,}", "/messages?state=released"),
             Line("time for looking at a mail, mean", f"{mean:.2f} s"),
             Line("the longest", f"{tally.slowest:.1f} s"),
@@ -170,7 +177,7 @@ def _volume(figures: Figures) -> Box:
 
 def _machinery(figures: Figures) -> Box:
     age = figures.oldest_signatures
-    said = "unknown: no scanner dates them" if age is None else f"{age} day{'s' if age != 1 else ''}"
+    said = "unknown" if age is None else f"{age} day{'s' if age != 1 else ''}"
     blind = sum(figures.blind.values())
     lines = [Line("oldest virus knowledge in use", said), Line("minutes in which a scanner did not answer", f"{blind:,}")]
     worst = max(figures.blind, key=lambda name: figures.blind[name], default="")

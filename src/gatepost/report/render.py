@@ -19,6 +19,7 @@ from gatepost.report.table import csv_of
 from gatepost.report.viruses import Catch
 
 WIDTH = 78
+CHART = 90
 
 
 class RenderError(Exception):
@@ -47,7 +48,7 @@ def _wrapped(text: str, indent: int = 0) -> list[str]:
 
 def as_html(document: Document, base: str = "") -> str:
     """The page as HTML that needs nothing else. With `base`, the console's address, numbers lead to their lists."""
-    chart = bars([Bar(name[2:], (("stopped", count),)) for name, count in document.trend])
+    chart = bars([Bar(f"{name[2:]}: {count:,}", (("stopped", count),)) for name, count in document.trend], CHART)
     rendered: str = _template("onepager.html").render(document=document, chart=chart, base=base)
     return rendered
 

@@ -203,4 +203,5 @@ def _raw(envelope: Envelope, subject: str, at: float, findings: tuple[Finding, .
     if findings[0].kind is not Kind.SPAM:
         content = EICAR if findings[0].kind is Kind.VIRUS else b"MZ" + bytes(500)
         mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=f"invoice-{int(at) % 9000}.pdf.exe")
+        mail.set_boundary(f"=_{int(at * 1000):x}")
     return mail.as_bytes()

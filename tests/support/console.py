@@ -1,0 +1,144 @@
+"""A console over a real journal and a real quarantine, with mail in it that means harm."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from gatepost.console.accounts import Accounts
+from gatepost.console.app import application
+from gatepost.console.database import Database
+from gatepost.console.desk import DeskError, Light
+from gatepost.console.rights import Role
+from gatepost.console.sessions import Sessions
+from gatepost.console.visit import Console
+from gatepost.journal.event import Event, new_id
+from gatepost.journal.store import SqliteJournal
+from gatepost.mail.act.contents import Contents
+from gatepost.mail.act.quarantine import Quarantine, QuarantineError
+from gatepost.mail.model import Envelope
+from gatepost.site.model import Site
+from tests.support.journal import finding, judged, recipient
+
+NOW = 1_700_100_000.0
+PASSWORD = "a long sentence is easy"
+KEY = bytes(range(32))
+SCRIPT = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
+
+HOSTILE = (
+    (
+        'From: "{script}" <evil@partner.example>\r\nTo: joe@widget.example\r\nSubject: {script}\r\nMIME-Version: 1.0\r\n'
+        'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n'
+        "<html><body onload=\"document.title='pwned'\">{script}<p>Dear \u202ereader</p><img src='http://tracker.example/x.gif'>"
+        "<a href=\"javascript:document.title='pwned'\">bank.example</a></body></html>\r\n"
+        '--b\r\nContent-Type: application/octet-stream\r\nContent-Disposition: attachment; filename="{name}"\r\n\r\nMZ\r\n--b--\r\n'
+    )
+    .replace("{name}", "{script}")
+    .format(script=SCRIPT.replace('"', "'"))
+    .encode()
+)
+
+
+class Clock:
+    """A clock that tests turn."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class QuarantineDesk:
+    """Acts on the quarantine itself; what goes out is kept in `sent`. With `broken` the next hop takes nothing."""
+
+    quarantine: Quarantine
+    sent: list[tuple[Envelope, bytes]] = field(default_factory=list)
+    broken: bool = False
+
+    def release(self, identifier: str, address: str, by: str) -> None:
+        if self.broken:
+            raise DeskError("the next hop does not answer")
+        try:
+            self.quarantine.release(identifier, address, by, lambda envelope, data: self.sent.append((envelope, data)))
+        except QuarantineError as error:
+            raise DeskError(str(error)) from None
+
+    def delete(self, identifier: str, address: str, by: str) -> None:
+        self.quarantine.delete(identifier, address, by)
+
+    def light(self) -> Light:
+        return Light(well=True, sentence="mail is taken, and all of it is scanned before it is delivered", workers=2)
+
+
+@dataclass
+class House:
+    """A console with everything behind it."""
+
+    console: Console
+    journal: SqliteJournal
+    quarantine: Quarantine
+    desk: QuarantineDesk
+    clock: Clock
+
+    def hold(self, number: int, raw: bytes, addresses: tuple[str, ...] = ("joe@widget.example",), **changes: Any) -> str:
+        """Put a mail into the quarantine; gives its id."""
+        digest = self.quarantine.keep(raw)
+        recipients = [recipient(address, "quarantined", disposition="quarantine") for address in addresses]
+        given = {"envelope": list(addresses), "recipients": recipients, "digest": digest, "size": len(raw), "kept": True}
+        at = NOW - 1000 + number
+        event = judged(number, "quarantined", **(given | {"findings": [finding("banned", "double-extension", "banned")]} | changes))
+        event = Event(at, event.kind, new_id(at, number), event.data)
+        self.journal.append([event], sync=True)
+        return event.subject
+
+    def client(self) -> TestClient:
+        """A browser without memory."""
+        return TestClient(application(self.console, ("testserver", "127.0.0.1")), follow_redirects=False)
+
+    def person(self, role: Role = Role.ADMINISTRATOR, address: str = "") -> TestClient:
+        """A browser in which somebody with this role is logged in."""
+        name = f"{role}".replace(" ", "-")
+        if self.console.accounts.find(name) is None:
+            self.console.accounts.add(name, role, PASSWORD, address or ("joe@widget.example" if role is Role.USER else ""))
+        client = self.client()
+        client.cookies.set("gatepost", self.console.sessions.begin(name, "testclient"))
+        return client
+
+
+def login(client: TestClient, name: str, password: str = PASSWORD, code: str = "", then: str = "") -> Any:
+    """Fill in the login form as a person does."""
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', client.get("/login").text.partition("<footer>")[0]))
+    return client.post("/login", data=hidden | {"name": name, "password": password, "code": code, "then": then})
+
+
+def field_of(page: str, name: str) -> str:
+    """The value of a hidden field."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found is not None, f"no field {name} in {page[:300]}"
+    return found[1]
+
+
+def house(folder: Path) -> House:
+    """A house with a clock of its own."""
+    clock = Clock()
+    site = Site.model_validate(
+        {
+            "site": {"name": "Company Widget", "state": str(folder), "run": str(folder)},
+            "mail": {"domains": ["widget.example"], "next_hop": "mail.widget.example:25", "outbound": "out.example:25"},
+            "console": {"listen": "127.0.0.1:8080"},
+        }
+    )
+    journal = SqliteJournal(folder / "journal.sqlite")
+    contents = Contents(folder / "quarantine", KEY)
+    quarantine = Quarantine(contents, journal, clock)
+    desk = QuarantineDesk(quarantine)
+    database = Database(folder / "console.sqlite")
+    sessions = Sessions(database, clock, site.console.idle, site.console.longest)
+    console = Console(site, journal, contents, desk, Accounts(database, clock), sessions, clock)
+    return House(console, journal, quarantine, desk, clock)
