@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from gatepost.firewall.formula import FALSE, TRUE, And, Formula, Not, Or, Packet, Unknown, family, holds
+from gatepost.firewall.formula import TRUE, Formula, Packet, family, holds
 
 
 class Verdict(StrEnum):
@@ -137,24 +137,6 @@ class Decision:
     chain: str
     rule: Rule | None
     packet: Packet
-
-
-def bounds(formula: Formula) -> tuple[Formula, Formula]:
-    """What surely holds and what may hold, whatever the undecided conditions are."""
-    match formula:
-        case Unknown(_):
-            return FALSE, TRUE
-        case And(parts):
-            pairs = [bounds(part) for part in parts]
-            return And(tuple(low for low, _ in pairs)), And(tuple(high for _, high in pairs))
-        case Or(parts):
-            pairs = [bounds(part) for part in parts]
-            return Or(tuple(low for low, _ in pairs)), Or(tuple(high for _, high in pairs))
-        case Not(part):
-            low, high = bounds(part)
-            return Not(high), Not(low)
-        case _:
-            return formula, formula
 
 
 def translate(rewrite: Rewrite, packet: Packet) -> Packet:
