@@ -89,13 +89,10 @@ def test_an_mta_that_never_calls_the_milter_is_found_out(parameter: str, gateway
     port = free_port()
     running = gateway(f'{CANARY}through = "127.0.0.1:{port}"\n')
     mta = Postfix(home / "postfix", sink.port, extra=f"{parameter} = {running.milter}", port=port).start()
-    told = "canary.passed" if parameter == "smtpd_milters" else "canary.failed"
+    kind, text = ("canary.passed", "stopped") if parameter == "smtpd_milters" else ("canary.failed", "a virus was not stopped: 250")
     try:
-        wait_for(lambda: [one for one in events(running, told) if "451" not in str(one) and "refused" not in str(one)], told, 60)
+        wait_for(lambda: any(text in str(one["text"]) for one in events(running, kind)), text, 60)
     finally:
         mta.stop()
 
-    if parameter == "smtpd_milters":
-        assert sink.delivered == []
-    else:
-        assert "a virus was not stopped: 250" in str(events(running, told)[-1]["text"])
+    assert parameter == "smtpd_milter" or sink.delivered == []

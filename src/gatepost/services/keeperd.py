@@ -52,6 +52,7 @@ from gatepost.services.messages import (
 )
 from gatepost.services.outbox import NotSentError, send
 from gatepost.services.teller import Teller
+from gatepost.signatures.update import OLD_SIGNATURES
 from gatepost.site.model import Site
 from gatepost.system.channel import AsyncChannel
 from gatepost.system.sockets import listen_unix
@@ -204,6 +205,8 @@ class Keeperd:
                     self._note(record)
                 case Note() as note if note.kind in {PASSED, FAILED}:
                     self._sung(note)
+                case Note() as note if note.kind == OLD_SIGNATURES:
+                    self._teller.warn("signatures are old", f"{note.subject} {note.data.get('text', '')}")
         return answers
 
     def _keep(self, record: Record, descriptor: int | None) -> bool:

@@ -22,8 +22,8 @@ from gatepost.services.messages import Health, Record, Tally
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the buckets of scan times, in seconds; one bucket more takes the rest."""
 
-SEPARATOR = " "
-"""Between the labels in a key of the tally."""
+SEPARATOR = "\x1f"
+"""Between the labels in a key of the tally; no name of an engine has it."""
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 

@@ -1,7 +1,7 @@
 """The watch: sends the live canary and has the keeper write down what it showed; answers Prometheus.
 
 What it does: every interval one canary with the EICAR test file and one without go to our own SMTP listener, and through the MTA that
-calls our milter where the site names one. Whoever takes the infected one, or refuses the clean one, is an alarm.
+calls our milter where the site names one. Whoever takes the infected one, or refuses the clean one, is an alarm. So are old signatures.
 Not its job: the canary itself (`canary`), figures (`metrics`).
 Raises: nothing; what goes wrong is what it is here to tell.
 """
@@ -22,6 +22,8 @@ from gatepost.mail.inspect.engine import EngineError
 from gatepost.services import canary, metrics
 from gatepost.services.keeper import KeeperError, ask_once
 from gatepost.services.messages import Health, Look, Note
+from gatepost.signatures.store import Store
+from gatepost.signatures.update import OLD, OLD_SIGNATURES, STALE, age
 from gatepost.site.base import parse_endpoint
 from gatepost.site.mail import ANTIVIRUS
 from gatepost.site.model import Site
@@ -79,10 +81,33 @@ def _send(site: Site, sent: canary.Sent, place: str, *, direct: bool) -> str:
 def _tell(keep: Path, wrong: str) -> None:
     text = wrong or "the test virus was stopped, the clean mail was not"
     log.log(logging.ERROR if wrong else logging.DEBUG, "canary: %s", text)
+    _note(keep, Note(canary.FAILED if wrong else canary.PASSED, "canary", {"text": text}))
+
+
+def _note(keep: Path, note: Note) -> None:
     try:
-        ask_once(keep, Note(canary.FAILED if wrong else canary.PASSED, "canary", {"text": text}))
+        ask_once(keep, note)
     except (KeeperError, OSError) as error:
-        log.error("what the canary showed is not in the journal: %s", error)  # noqa: TRY400 the reason is all there is
+        log.error("%s of %s is not in the journal: %s", note.kind, note.subject, error)  # noqa: TRY400 the reason is all there is
+
+
+def ages(site: Site, now: float) -> dict[str, float]:
+    """Seconds since the signatures of each engine, and each set of signatures, were made."""
+    found = {f"engine {name}": now - at for name, at in _signatures(site)}
+    for name in site.signatures:
+        current = Store(Path(site.site.state) / "signatures" / name).current()
+        if current is not None:
+            found[f"set {name}"] = age(current, now)
+    return found
+
+
+def _warn(keep: Path, told: dict[str, float], found: dict[str, float]) -> dict[str, float]:
+    """Have the administrator told when signatures become old, and once more when they become stale; gives what was told."""
+    crossed = {name: max(bound for bound in (0.0, OLD, STALE) if seconds >= bound) for name, seconds in found.items()}
+    for name, bound in crossed.items():
+        if bound > told.get(name, 0.0):
+            _note(keep, Note(OLD_SIGNATURES, name, {"text": f"older than {bound / 3600:.0f} hours"}))
+    return crossed
 
 
 class _Figures:
@@ -147,10 +172,11 @@ def run(site: Site, listener: socket.socket | None, keep: Path, secret: bytes) -
     """Be the watch until SIGTERM; `listener` is where Prometheus asks, `keep` the keeper's socket, `secret` signs canaries."""
     if listener is not None:
         threading.Thread(target=_answer, args=(listener, _Figures(site, keep)), daemon=True).start()
-    if not site.canary.enabled or not canary.has_way(site):
-        threading.Event().wait()
     time.sleep(min(FIRST, site.canary.interval))
+    told: dict[str, float] = {}
     while True:
-        wrong = sing(site, secret)
-        _tell(keep, wrong)
+        wrong = sing(site, secret) if site.canary.enabled and canary.has_way(site) else None
+        if wrong is not None:
+            _tell(keep, wrong)
+        told = _warn(keep, told, ages(site, time.time()))
         time.sleep(min(AGAIN, site.canary.interval) if wrong else site.canary.interval)

@@ -17,6 +17,9 @@ from gatepost.site.signatures import SignatureSet
 OLD, STALE = 24 * 3600.0, 48 * 3600.0
 """Seconds after which signatures are old, and after which nobody updates them any more."""
 
+OLD_SIGNATURES = "signatures.old"
+"""Kind of the journal's event when signatures have crossed one of these ages."""
+
 SHRINK = 2
 """A set that has shrunk to less than this part of the one in use is taken for damaged."""
 
