@@ -168,6 +168,23 @@ def link(name: Name, site: SiteOption = SITE) -> None:
     sys.stdout.write(login_link(declared, name) + "\n")
 
 
+@user.command()
+def token(
+    name: Name, site: SiteOption = SITE, days: Annotated[int, typer.Option(min=1, max=400, help="For how long it is good.")] = 90
+) -> None:
+    """Print a token with which a program may ask the console's HTTP API what this user may ask.
+
+    Example:
+
+        gatepost console user token anna --days 30
+    """
+    declared = site_of(site)
+    if _accounts(declared).find(name) is None:
+        fail(f"there is no user {name!r}")
+    sessions = Sessions(consoled.database(declared), time.time, declared.console.idle, declared.console.longest)
+    sys.stdout.write(sessions.make_link(Link("api", name, ""), days * 86_400) + "\n")
+
+
 def login_link(site: Site, name: str) -> str:
     """An address that logs in the user `name` once."""
     sessions = Sessions(consoled.database(site), time.time, site.console.idle, site.console.longest)

@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from gatepost.console import api
 from gatepost.console.door import HEADERS, Screen, dressed, guarded
 from gatepost.console.rights import Right
 from gatepost.console.screens import engines, links, login, message, messages, network, overview, people, quarantine, reports
@@ -51,6 +52,7 @@ SCREENS = (
     Screen("/reports", reports.show, Right.REPORTS),
     Screen("/reports/one-pager.{form}", reports.page, Right.REPORTS),
     Screen("/reports/viruses.{form}", reports.viruses, Right.REPORTS),
+    *api.screens(),
 )
 
 

@@ -30,7 +30,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a one-time link stands for: "release" or "login", of which mail or user, for which recipient."""
+    """What a one-time link stands for: "release", "login" or "api" (a program's token), of which mail or user, for which recipient."""
 
     kind: str
     subject: str
@@ -64,6 +64,12 @@ class Sessions:
         if now - row["seen"] > REFRESH:
             self._database.run("UPDATE sessions SET seen = ? WHERE digest = ?", now, row["digest"])
         return Session(User(row["name"], Role(row["role"]), row["address"], bool(row["totp"])), digest("form " + token))
+
+    def of_program(self, token: str) -> Session | None:
+        """The session of a program that brings its token with every request; it has no form mark, since it has no forms."""
+        link = self.link(token)
+        rows = self._database.rows("SELECT * FROM users WHERE name = ?", link.subject) if link and link.kind == "api" else []
+        return Session(User(rows[0]["name"], Role(rows[0]["role"]), rows[0]["address"], bool(rows[0]["totp"])), "") if rows else None
 
     def end(self, token: str) -> None:
         """End a session."""

@@ -38,18 +38,21 @@ class Plan:
         return f"{self.row.id} {self.row.recipient}"
 
 
+def query(visit: Visit) -> Query:
+    """What the visitor asks to see of the quarantine; with `all`, refused mail whose bytes are kept too."""
+    states = (State.QUARANTINED, State.REJECTED) if visit.asked("all") else (State.QUARANTINED,)
+    return _scoped(visit, replace(query_of(visit.request.query_params), states=states, kept=True))
+
+
 def show(visit: Visit) -> Response:
-    """What is held; with `all`, refused mail whose bytes are kept too."""
-    parameters = dict(visit.request.query_params)
-    everything = bool(visit.asked("all"))
-    states = (State.QUARANTINED, State.REJECTED) if everything else (State.QUARANTINED,)
-    query = _scoped(visit, replace(query_of(parameters), states=states, kept=True))
+    """What is held."""
+    wanted = query(visit)
     return visit.page(
         "quarantine.html",
-        found=page(visit.console.journal, query),
-        verdicts=[chip for chip in chips(visit.console.journal, query, "verdict", VERDICTS) if chip.value != "clean"],
+        found=page(visit.console.journal, wanted),
+        verdicts=[chip for chip in chips(visit.console.journal, wanted, "verdict", VERDICTS) if chip.value != "clean"],
         given={name: visit.asked(name) for name in (*TEXTS, "since", "until")},
-        everything=everything,
+        everything=bool(visit.asked("all")),
         keep_days=visit.console.site.quarantine.keep / 86_400,
     )
 
@@ -121,13 +124,17 @@ def act(visit: Visit) -> Response:
     chosen, plans = _act(visit), _plans(visit)
     done, failed = [], []
     for one_plan in plans:
-        row = one_plan.row
-        deed = visit.console.desk.release if chosen == "release" else visit.console.desk.delete
         try:
-            deed(row.id, row.recipient, visit.user.name)
+            carry_out(visit, chosen, one_plan.row)
         except DeskError as error:
             failed.append((one_plan, str(error)))
         else:
             done.append(one_plan)
-            visit.console.accounts.note(visit.user.name, visit.client, f"{chosen}d", f"{row.id} {row.recipient}")
     return visit.page("acted.html", 200 if not failed else 502, act=chosen, done=done, failed=failed)
+
+
+def carry_out(visit: Visit, chosen: str, row: Row) -> None:
+    """Release or delete one mail for one recipient, and write down who did."""
+    deed = visit.console.desk.release if chosen == "release" else visit.console.desk.delete
+    deed(row.id, row.recipient, visit.user.name)
+    visit.console.accounts.note(visit.user.name, visit.client, f"{chosen}d", f"{row.id} {row.recipient}")
