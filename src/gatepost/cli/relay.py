@@ -23,9 +23,11 @@ from gatepost.deploy import rooms
 from gatepost.mail.decide.direction import LOCALHOST, Perimeter
 from gatepost.relay import capability
 from gatepost.relay.compile import Role, remarks
+from gatepost.relay.imported import read
 from gatepost.relay.intent import RelayError, hostname
 from gatepost.relay.probe import Outcome, ProbeError, run
 from gatepost.relay.probes import probes
+from gatepost.relay.proposal import toml
 from gatepost.site.base import parse_endpoint
 from gatepost.site.model import Site
 from gatepost.system.artifact import Artifact
@@ -112,6 +114,29 @@ def _refused(artifacts: tuple[Artifact, ...]) -> list[str]:
         stage(artifacts, Path(folder))
         activations = dict.fromkeys(one.activation for one in artifacts if one.activation)
         return [said.replace(folder, "") for activation in activations for said in staged_check(activation, Path(folder))]
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="main.cf, sendmail.mc, relay-domains, access, aliases, hosts, amavisd.conf.")
+    ],
+) -> None:
+    """Read old mail configurations: a proposal for the site file on standard output, dangers and what was not understood on standard error.
+
+    Example:
+
+        gatepost relay import /etc/postfix/main.cf /etc/aliases > proposal.toml
+    """
+    try:
+        readings = [read(str(path), path.read_text(encoding="utf-8", errors="replace")) for path in files]
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    sys.stdout.write(toml(proposal for reading in readings for proposal in reading.proposals))
+    remarks = [remark for reading in readings for remark in reading.remarks]
+    for remark in remarks:
+        sys.stderr.write(f"{remark}\n\n")
+    raise typer.Exit(1 if remarks else 0)
 
 
 @app.command()
