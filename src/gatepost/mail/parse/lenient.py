@@ -23,7 +23,8 @@ _BLANKS = b" \t\r\n\x0b\x0c\x00"
 _BREAKS = re.compile(rb"\r\n|\n|\r")
 _STRANGE_LINE = re.compile(rb"(?m)^[^\r\n]*[^A-Za-z0-9+/=\s\x00][^\r\n]*$")
 _SOFT_BREAK = re.compile(rb"=[ \t\x0b\x0c\x00]*(?:\r+\n|\n|\r|\Z)")
-_UNBROKEN = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+_UNBROKEN = re.compile(rb"[A-Za-z0-9+/]*+={0,2}")
+_RUN = re.compile(rb"[^=]++")
 _BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2})")
 _SHIFTS = 4
 _SHIFTED = 1 << 20
@@ -46,7 +47,10 @@ def join_bits(data: bytes) -> bytes:
 
 def groups(data: bytes) -> bytes:
     """Decode as many streams, each ended by its padding, glued together."""
-    return b"".join([solid(run) for run in data.translate(None, _FOREIGN_BUT_PADDING).split(b"=") if run])
+    out = bytearray()
+    for run in _RUN.finditer(data.translate(None, _FOREIGN_BUT_PADDING)):
+        out += solid(run[0])
+    return bytes(out)
 
 
 def lines(data: bytes) -> bytes:
@@ -62,8 +66,10 @@ def quads(data: bytes) -> bytes:
 
 def unbroken(data: bytes) -> bool:
     """Say whether nothing but letters stands in the lines, all of one length but the last: cut off perhaps, but the same to every reader."""
-    rows = data.split()
-    return len({len(row) for row in rows[:-1]}) <= 1 and _UNBROKEN.fullmatch(b"".join(rows)) is not None
+    whole = data.strip()
+    step = whole.find(b"\n") + 1
+    ends = whole[step - 1 :: step] if step else b""
+    return ends.count(b"\n") == len(ends) == whole.count(b"\n") and _UNBROKEN.fullmatch(whole.translate(None, b" \t\r\n")) is not None
 
 
 def base64_readings(data: bytes) -> Iterator[bytes]:

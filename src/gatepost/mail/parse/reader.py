@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gatepost.mail.budget import Budget
 from gatepost.mail.model import Buffer, Finding, Kind, Part
 from gatepost.mail.parse import derive
-from gatepost.mail.parse.header import Headers
+from gatepost.mail.parse.header import LONGEST, Headers, frame
 from gatepost.mail.parse.structure import Entity, Tree
 from gatepost.mail.parse.union import Union
 
@@ -33,7 +33,7 @@ class Reading:
 
 def read(raw: Buffer, budget: Budget) -> Reading:
     """Read a mail; `raw` with CRLF or LF line ends. What the budget does not allow is named in UNCHECKED findings."""
-    buffer = raw if isinstance(raw, bytes) else bytes(raw)
+    buffer = _readable(raw)
     tree = Tree(budget)
     root = tree.walk(buffer)
     start, end = root.header
@@ -45,6 +45,14 @@ def read(raw: Buffer, budget: Budget) -> Reading:
         union.walk(buffer)
     findings = (*_unchecked(tree.over | union.over), *_ambiguous(union))
     return Reading((*tree.parts, *union.parts), findings, root, plain=False, headers=headers)
+
+
+def _readable(raw: Buffer) -> bytes:
+    """The mail's bytes; only the first of them when its header does not end in time, since nothing after it can be read then."""
+    start = bytes(raw[: LONGEST + 1])
+    if len(raw) > len(start) and frame(start, 0, len(start)).cut:
+        return start
+    return raw if isinstance(raw, bytes) else bytes(raw)
 
 
 def _unchecked(over: dict[str, str]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from urllib.parse import unquote_to_bytes
 
 import pybase64
@@ -24,13 +25,16 @@ _WEAK = frozenset(
     {"arj", "bmp", "mp3", "cpio", "pgp-binary", "dos-exe", "compress", "lzma", "flash", "fat", "mbr", "ext"}
 )  # so little magic that noise has it
 _LITERALS_MOST = 2000
+_TICK_MASK = 255
 _DATA_LINK = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*?)(;base64)?,([^\"'<>()]{8,})", re.IGNORECASE)
 _LITERAL = re.compile(rb"\"((?:[^\"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|`([^`]*)`")
 _JOINT = re.compile(rb"\s*[+,]\s*\Z")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,3}\Z")
 _HEX = re.compile(rb"(?:0x)?[0-9A-Fa-f]{24,}\Z")
-_NUMBERS = re.compile(rb"(?:(?:0x[0-9a-f]{1,2}|\d{1,3})\s*,\s*){15,}(?:0x[0-9a-f]{1,2}|\d{1,3})", re.IGNORECASE)
-_ESCAPED = re.compile(rb"(?:\\x[0-9a-f]{2}|%[0-9a-f]{2}|\\u00[0-9a-f]{2}|%u[0-9a-f]{4}){8,}", re.IGNORECASE)
+# Possessive, since a repeat that may go back remembers every step.
+_NUMBERS = re.compile(rb"(?:(?:0x[0-9a-f]{1,2}|\d{1,3})\s*,\s*){15,}+(?:0x[0-9a-f]{1,2}|\d{1,3})?", re.IGNORECASE)
+_NUMBER = re.compile(rb"0x[0-9a-f]{1,2}|\d{1,3}", re.IGNORECASE)
+_ESCAPED = re.compile(rb"(?:\\x[0-9a-f]{2}|%[0-9a-f]{2}|\\u00[0-9a-f]{2}|%u[0-9a-f]{4}){8,}+", re.IGNORECASE)
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})|%([0-9a-f]{2})|\\u00([0-9a-f]{2})|%u([0-9a-f]{4})", re.IGNORECASE)
 _WHITE = b" \t\r\n\\"
 _BASE64_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -46,7 +50,7 @@ _RUN_MASK = _mask(_BASE64_LETTERS)
 _LIST_MASK = _mask(b"0123456789abcdefABCDEFxX, \t\r\n")
 _ESCAPE_MASK = _mask(b"0123456789abcdefABCDEFxXuU\\%")
 _PAIRS_MASK = _mask(b"0123456789abcdefABCDEF \t\r\n:,")
-_PAIRS = re.compile(rb"(?:[0-9A-Fa-f]{2,8}[ \t\r\n:,]{1,4}){32,}[0-9A-Fa-f]{2,8}")
+_PAIRS = re.compile(rb"(?:[0-9A-Fa-f]{2,8}[ \t\r\n:,]{1,4}){32,}+[0-9A-Fa-f]{0,8}")
 _NEXT_LINE = re.compile(rb"[ \t]*\r?\n?[ \t>]*[A-Za-z0-9+/]{4,}={0,2}(?=[ \t\r\n\"'<]|\Z)|={1,2}")
 
 
@@ -74,7 +78,13 @@ def decoded(text: bytes, tick: Callable[[], None], *, script: bool) -> Iterator[
     """What long literals stand for; with `script` also short ones joined, numbers and escapes."""
     seen: set[bytes] = set()
     sources = _in_script(text, tick) if script else ()
-    for literal in (*sources, *_long_runs(text), *_pairs(text)):
+    tried: set[int] = set()
+    for literal in chain(sources, _long_runs(text), _pairs(text)):
+        if (known := hash(literal)) in tried:
+            continue
+        tried.add(known)
+        if not len(tried) & _TICK_MASK:
+            tick()
         for content in _readings(literal):
             if content not in seen and _makes_sense(content):
                 seen.add(content)
@@ -82,7 +92,7 @@ def decoded(text: bytes, tick: Callable[[], None], *, script: bool) -> Iterator[
         if len(seen) > _LITERALS_MOST:
             return
     if script:
-        for content in (*_numbers(text), *_escapes(text)):
+        for content in chain(_numbers(text), _escapes(text)):
             if content not in seen and _makes_sense(content):
                 seen.add(content)
                 yield content
@@ -154,19 +164,24 @@ def _base64(text: bytes) -> bytes | None:
 def _numbers(text: bytes) -> Iterator[bytes]:
     """Lists of byte values."""
     for match in (match for start, stop in _runs(text, _LIST_MASK, _LONG_LIST) for match in _NUMBERS.finditer(text, start, stop)):
-        values = [
-            int(value, 0) if value[:2].lower() == b"0x" else int(value) for value in (piece.strip() for piece in match[0].split(b","))
-        ]
-        if max(values) < 256:  # noqa: PLR2004 - a byte
+        values = bytearray()
+        for number in _NUMBER.finditer(text, match.start(), match.end()):
+            value = int(number[0], 16 if number[0][:2] in {b"0x", b"0X"} else 10)
+            if value > 255:  # noqa: PLR2004 - a byte
+                break
+            values.append(value)
+        else:
             yield bytes(values)
 
 
 def _escapes(text: bytes) -> Iterator[bytes]:
     """Runs of escaped characters."""
     for match in (match for start, stop in _runs(text, _ESCAPE_MASK, _LONG_ESCAPES) for match in _ESCAPED.finditer(text, start, stop)):
-        yield b"".join(
-            int(wide, 16).to_bytes(2, "little") if wide else bytes((int(a or b or c, 16),)) for a, b, c, wide in _ESCAPE.findall(match[0])
-        )
+        yield _ESCAPE.sub(_unescaped, match[0])
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return int(match[4], 16).to_bytes(2, "little") if match[4] else bytes((int(match[match.lastindex or 1], 16),))
 
 
 def _makes_sense(content: bytes) -> bool:
