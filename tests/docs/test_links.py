@@ -67,3 +67,10 @@ def test_every_page_can_be_reached_from_the_index() -> None:
         todo += [(page.parent / target.partition("#")[0]).resolve() for target in links(page) if target.partition("#")[0]]
 
     assert [str(page.relative_to(ROOT)) for page in PAGES if page not in seen] == []
+
+
+def test_every_source_file_that_the_way_of_a_mail_names_is_there() -> None:
+    named = re.findall(r"`([a-z]+/(?:\w+/)*\w+\.py)`", (ROOT / "docs/flow.md").read_text())
+
+    assert named
+    assert [path for path in named if not (ROOT / "src/gatepost" / path).exists()] == []
