@@ -1,11 +1,16 @@
 """The demo company's relay, generated for both MTAs, in a network of its own without DNS: strangers cannot use it, its people can."""
 
+import contextlib
 import smtplib
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import dns.message
+import dns.rcode
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -15,7 +20,7 @@ from gatepost.relay.probes import probes
 from tests.relay.sites import demo, demo_text
 from tests.support.gateway import Gateway
 from tests.support.mails import CLEAN, INFECTED
-from tests.support.network import inside, two_hosts
+from tests.support.network import inside, ip, two_hosts
 from tests.support.ports import wait_for
 from tests.support.relays import GeneratedPostfix, GeneratedSendmail
 
@@ -76,6 +81,28 @@ def relay(request: pytest.FixtureRequest, home: Path, hosts: tuple[str, str], se
     assert gateway.stop() == 0, gateway.log()
 
 
+@pytest.fixture
+def names(hosts: tuple[str, str]) -> Iterator[None]:
+    """A name server for the relay that knows nobody. With DNS dead Sendmail puts strangers off with 450 instead of refusing them."""
+    address = next(line.split()[1] for line in Path("/etc/resolv.conf").read_text().splitlines() if line.startswith("nameserver"))
+    with inside(hosts[0]):
+        ip("address", "add", f"{address}/32", "dev", "lo")
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((address, 53))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                packet, peer = sock.recvfrom(4096)
+                answer = dns.message.make_response(dns.message.from_wire(packet))
+                answer.set_rcode(dns.rcode.NXDOMAIN)
+                sock.sendto(answer.to_wire(), peer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield
+    sock.close()
+
+
 LIST = '\n[mail.recipients]\nverify = "list"\naddresses = ["bob@widget.example"]\n'
 
 
@@ -90,7 +117,7 @@ def talk(source: str, sender: str, recipient: str, content: bytes = CLEAN) -> tu
         return code, text.decode()
 
 
-def test_all_twenty_probes_are_refused_from_outside(relay: Relay) -> None:
+def test_all_twenty_probes_are_refused_from_outside(names: None, relay: Relay) -> None:
     outcomes = run(RELAY, 25, probes("widget.example", "relay.widget.example", RELAY), OUTSIDE)
 
     assert [(one.probe.name, one.code, one.text) for one in outcomes if not one.refused] == []
@@ -107,6 +134,12 @@ def test_mail_from_outside_comes_in_and_unknown_people_are_refused(relay: Relay,
     assert {one.rcpt_tos[0] for one in server.got} == {"bob@widget.example", "postmaster@widget.example"}
 
 
+def test_with_dns_dead_strangers_cannot_relay_either(relay: Relay) -> None:
+    (outcome,) = run(RELAY, 25, probes("widget.example", "relay.widget.example", RELAY)[:1], OUTSIDE)
+
+    assert not outcome.taken, outcome.text
+
+
 def test_our_people_may_send_to_the_world_and_one_another(relay: Relay, server: MailServer) -> None:
     (outcome,) = run(RELAY, 25, probes("widget.example", "relay.widget.example", RELAY)[:1], INSIDE)
     assert outcome.taken, outcome.text
@@ -120,7 +153,7 @@ def test_infected_mail_is_refused_in_both_directions(relay: Relay) -> None:
         assert talk(INSIDE, "bob@widget.example", "carol@partner.example", content)[0] == 550
 
 
-def test_the_command_probes_from_a_zone_and_refuses_to_speak_for_another(relay: Relay, home: Path) -> None:
+def test_the_command_probes_from_a_zone_and_refuses_to_speak_for_another(names: None, relay: Relay, home: Path) -> None:
     site = home / "demo.toml"
     site.write_text(demo_text())
 

@@ -21,7 +21,41 @@ DIRECT = {
     "smtpd_tls_key_file": ("relay.tls", "key"),
 }
 DROPPED = frozenset(
-    ["compatibility_level", "smtpd_banner", "biff", "append_dot_mydomain", "readme_directory", "alias_maps", "alias_database", "mailbox_size_limit", "recipient_delimiter", "inet_interfaces", "inet_protocols", "myorigin", "mydestination", "queue_directory", "command_directory", "daemon_directory", "data_directory", "mail_owner", "setgid_group", "smtp_tls_session_cache_database", "smtpd_tls_session_cache_database", "smtp_tls_security_level", "smtpd_tls_security_level", "smtpd_use_tls", "smtp_tls_CApath", "smtp_tls_CAfile", "smtpd_relay_restrictions", "smtpd_recipient_restrictions", "milter_protocol", "milter_default_action", "non_smtpd_milters", "mynetworks", "mynetworks_style"]
+    [
+        "compatibility_level",
+        "smtpd_banner",
+        "biff",
+        "append_dot_mydomain",
+        "readme_directory",
+        "alias_maps",
+        "alias_database",
+        "mailbox_size_limit",
+        "recipient_delimiter",
+        "inet_interfaces",
+        "inet_protocols",
+        "myorigin",
+        "mydestination",
+        "queue_directory",
+        "command_directory",
+        "daemon_directory",
+        "data_directory",
+        "mail_owner",
+        "setgid_group",
+        "smtp_tls_session_cache_database",
+        "smtpd_tls_session_cache_database",
+        "smtp_tls_security_level",
+        "smtpd_tls_security_level",
+        "smtpd_use_tls",
+        "smtp_tls_CApath",
+        "smtp_tls_CAfile",
+        "smtpd_relay_restrictions",
+        "smtpd_recipient_restrictions",
+        "milter_protocol",
+        "milter_default_action",
+        "non_smtpd_milters",
+        "mynetworks",
+        "mynetworks_style",
+    ]
 )
 """What the generated relay sets by itself, or what is judged below."""
 KNOWN = DROPPED | set(DIRECT) | {"relay_domains", "relayhost", "smtpd_milters", "transport_maps", "relay_recipient_maps", "content_filter"}
@@ -46,7 +80,8 @@ def read_main(name: str, text: str) -> Reading:
     """What a main.cf says."""
     found = list(settings(text))
     values = {key: value for _, key, value in found if key}
-    proposals, remarks = [], []
+    proposals: list[Proposal] = []
+    remarks: list[Problem] = []
     for line, key, value in found:
         proposals += _proposals(name, line, key, value)
         remarks += _remarks(name, line, key, value)
