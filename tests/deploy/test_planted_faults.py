@@ -24,7 +24,7 @@ import pytest
 from tests.support.certificate import self_signed
 from tests.support.commandline import gatepost
 from tests.support.gateway import Gateway
-from tests.support.ports import free_port
+from tests.support.ports import free_port, wait_for
 from tests.support.scripted import answering, greeting
 from tests.support.sink import Sink
 
@@ -260,6 +260,7 @@ def test_what_keeps_the_gateway_from_starting_is_one_sentence_with_its_remedy(na
 def running(sink: Sink) -> Iterator[Gateway]:
     with folder() as home:
         gateway = Gateway(home, sink.port).start()
+        wait_for(gateway.workers, "the first heartbeat with workers")
         yield gateway
         gateway.stop()
 

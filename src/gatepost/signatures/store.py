@@ -27,8 +27,6 @@ KEPT = 3
 
 CURRENT, LOCK = "current", ".lock"
 ABOUT = ".about.json"
-READABLE_DIRECTORY, READABLE_FILE = 0o755, 0o644
-"""Signatures are no secret, and the engines' users must read them."""
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -67,7 +65,7 @@ class Store:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else changes these sets meanwhile; what somebody who was killed left half done is cleared away."""
-        make_directory(self.folder, READABLE_DIRECTORY)
+        make_directory(self.folder)
         with (self.folder / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for left in (*self.folder.glob("new-*"), *self.folder.glob(f".{CURRENT}-*")):
@@ -78,12 +76,12 @@ class Store:
     def staged(self, manifest: Manifest, files: Mapping[str, bytes]) -> Iterator[Path]:
         """A new set in a folder that nobody uses yet; it is gone after the block unless `take` took it."""
         path = self.folder / f"new-{secrets.token_hex(6)}"
-        make_directory(path, READABLE_DIRECTORY)
+        make_directory(path)
         try:
             for name, content in files.items():
-                write_atomic(path / name, content, READABLE_FILE)
+                write_atomic(path / name, content)
             about = Stored(f"set-{manifest.version}-{path.name[4:]}", manifest.version, manifest.made, time.time())
-            write_atomic(path / ABOUT, msgspec.json.encode(about), READABLE_FILE)
+            write_atomic(path / ABOUT, msgspec.json.encode(about))
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
@@ -104,7 +102,7 @@ class Store:
         older = [one for one in sets if now and (one.taken, one.name) < (now.taken, now.name)]
         if now is None or not older:
             raise RefusedError("there is no older set to go back to")
-        write_atomic(self.folder / now.name / ABOUT, msgspec.json.encode(msgspec.structs.replace(now, withdrawn=True)), READABLE_FILE)
+        write_atomic(self.folder / now.name / ABOUT, msgspec.json.encode(msgspec.structs.replace(now, withdrawn=True)))
         self.use(older[0])
         return older[0]
 
