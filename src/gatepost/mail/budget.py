@@ -33,7 +33,7 @@ class Limits:
 
     depth: int = 32
     parts: int = 10_000
-    bytes: int = 128 * MIB
+    bytes: int = 100 * MIB
     ratio: int = 100
     ratio_floor: int = 32 * MIB
     cpu: float = 4.0

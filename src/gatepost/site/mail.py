@@ -63,7 +63,7 @@ class UnpackLimits(Section):
     """Containers within containers."""
     parts: int = Field(default=10_000, ge=1)
     """Parts and files in it."""
-    bytes: Size = 128 * 1024**2
+    bytes: Size = 100 * 1024**2
     """Of everything that comes out of its containers."""
     ratio: int = Field(default=250, ge=1)
     """How many times larger than packed one container may get, from 32 MiB on."""

@@ -61,8 +61,8 @@ class _Zip:
             self._report(found.quirks)
         for entry in found.main:
             self._report(entry.quirks())
-            if entry.local and self._taken(entry.local.at):
-                self.opened.find(Kind.AMBIGUOUS, "zip-overlap", f"'{entry.names[0]}' lies inside another entry")
+            if entry.local and (self._taken(entry.local.at) or len(entry.centrals) > 1):
+                self.opened.find(Kind.AMBIGUOUS, "zip-overlap", f"'{entry.names[0]}' shares its bytes with another entry")
             yield from self._entry(entry)
         yield from self._hidden(found)
         if claims and (rest := self.data[found.stop :].lstrip(b"\0")):
