@@ -43,6 +43,9 @@ def tree() -> bytes:
 
 
 BOMBS: dict[str, Callable[[], bytes]] = {
+    "500 MiB in a stream of a PDF": lambda: attached(
+        pdf(zlib.compress(bytes(500 * MIB), 9), b"/Type/EmbeddedFile/Filter/FlateDecode"), "a.pdf"
+    ),
     "archives of 16 archives, three times": lambda: attached(tree(), "a.zip"),
     "a file named 200 times": lambda: attached(overlapping(), "a.zip"),
     "33 archives in each other": lambda: attached(reduce(lambda data, _: zipped(("a.zip", data)), range(33), bytes(MIB)), "a.zip"),
@@ -54,9 +57,6 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         ),
     ),
     "a million parts": lambda: mail(b"Content-Type: multipart/mixed; boundary=b", body=b"--b\r\n\r\nx\r\n" * 1_000_000),
-    "500 MiB in a stream of a PDF": lambda: attached(
-        pdf(zlib.compress(bytes(500 * MIB), 9), b"/Type/EmbeddedFile/Filter/FlateDecode"), "a.pdf"
-    ),
     "a header line of 30 MB, folded": lambda: b"Subject: " + (b"a" * 900 + b"\r\n ") * 33_000 + b"\r\n\r\nx\r\n",
 }
 
