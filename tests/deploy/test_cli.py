@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.relay.sites import demo_text
+from tests.support.ports import wait_for
 
 pytestmark = pytest.mark.usefixtures("as_root")
 
@@ -72,3 +73,12 @@ def test_the_firewall_gets_a_postfix_that_only_sends(host: Host) -> None:
     text = host.main.read_text()
     assert "inet_interfaces = loopback-only" in text
     assert "relayhost = [192.168.2.3]:25" in text
+
+
+def test_what_nobody_confirms_is_undone_by_a_process_of_its_own(host: Host) -> None:
+    assert host.run("apply", "--yes", "--confirm", "2").returncode == 0
+    assert host.main.exists()
+
+    wait_for(lambda: not host.main.exists(), "the change to be undone")
+    wait_for(lambda: "not confirmed, put back" in host.run("history").stdout, "the end of the change")
+    assert host.run("confirm").returncode == 2

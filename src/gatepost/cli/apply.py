@@ -49,8 +49,8 @@ def apply(
             _must_pass(plan)
         if not yes and not plan.conflicts and not typer.confirm("Do this?"):
             fail("nothing was changed")
-        if confirm and root == LIVE:
-            _watch(site, confirm)
+        if confirm and plan.work and not plan.conflicts:
+            _watch(site, root, confirm)
         record = transactions.apply(plan, time.time(), confirm, f"{role} from {site}")
     after = f"it is undone in {confirm} s unless you run: gatepost confirm --site {site}" if confirm else "done"
     sys.stdout.write(f"change {record.number}: {after}\n")
@@ -66,9 +66,10 @@ def _must_pass(plan: Plan) -> None:
                 fail(f"nothing was changed: {activation.name} does not take its files: {said[0].replace(name, '')}")
 
 
-def _watch(site: Path, seconds: int) -> None:
+def _watch(site: Path, root: Path, seconds: int) -> None:
     """Start the process that undoes an unconfirmed change: it outlives this one, and the connection that this one came by."""
-    command = [sys.executable, "-m", "gatepost", "rollback", "--unconfirmed-after", str(seconds + 1), "--site", str(site.resolve())]
+    command = [sys.executable, "-m", "gatepost", "rollback", "--unconfirmed-after", str(seconds + 1)]
+    command += ["--site", str(site.resolve()), "--root", str(root.resolve())]
     subprocess.Popen(
         command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
     )

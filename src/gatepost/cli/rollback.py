@@ -10,6 +10,7 @@ import typer
 
 from gatepost.cli.common import SITE, SiteOption, site_of
 from gatepost.cli.deployment import LIVE, RootOption, told, transactions_of
+from gatepost.deploy.transaction import Transactions
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,5 +38,14 @@ def rollback(
             number = transactions.rollback(time.time())
         else:
             time.sleep(unconfirmed_after)
-            number = transactions.recover(time.time())
+            number = _recovered(transactions)
     sys.stdout.write(f"change {number} is undone\n" if number else "nothing was interrupted or left unconfirmed\n")
+
+
+def _recovered(transactions: Transactions) -> int:
+    """Undo what was interrupted or is not confirmed by its deadline, however late that is set."""
+    number = transactions.recover(time.time())
+    while not number and (pending := transactions.ledger.state().pending):
+        time.sleep(max(0.1, pending.deadline - time.time()))
+        number = transactions.recover(time.time())
+    return number
