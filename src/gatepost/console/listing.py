@@ -17,8 +17,8 @@ from gatepost.journal.interface import Column, Journal, Query, Row
 from gatepost.journal.states import State
 
 PAGE = 50
-MOST = 10_000
-"""Rows are counted as far as this; the count is then shown as "10,000+"."""
+MOST = 2_000
+"""Rows are counted as far as this; the count is then shown as "2,000+"."""
 
 TEXTS = ("id", "sender", "recipient", "subject", "client", "message_id", "direction", "verdict", "finding", "engine", "digest")
 VERDICTS = ("clean", "virus", "banned", "spam", "suspect", "ambiguous", "encrypted", "unchecked")
@@ -88,8 +88,8 @@ def chips(journal: Journal, query: Query, by: Column, values: Sequence[str]) -> 
     chosen = {str(state) for state in query.states} if by == "state" else {query.verdict} - {""}
     others = replace(query, states=(), before=0) if by == "state" else replace(query, verdict="", before=0)
     counts = journal.count(others, by, MOST)
-    if sum(counts.values()) >= MOST and not others.subject:
-        # Too much to count row by row; but each value alone has an index.
+    if sum(counts.values()) >= MOST and others == Query(limit=others.limit):
+        # Too much to count row by row; but without other filters each value has an index.
         one_by_one = ((value, _only(others, by, value)) for value in values)
         counts = {value: sum(journal.count(only, by, MOST).values()) for value, only in one_by_one}
         bounded = {value for value, count in counts.items() if count >= MOST}

@@ -59,7 +59,8 @@ def _where(query: Query) -> tuple[str, str, list[Any]]:
     conditions = [*_message_conditions(query), *by_recipient, *_finding_conditions(query)]
     source = _JOIN
     if not (query.id or query.message_id or query.sender):
-        if query.recipient or (by_recipient and len(query.subject) < TRIGRAM):
+        # A direction has no index: by it alone, all mail is read from the newest on, and the first page is there at once.
+        if query.recipient or (query.states and len(query.subject) < TRIGRAM):
             source = _JOIN_BY_RECIPIENT
         elif len(query.subject) >= TRIGRAM:
             source = _JOIN_BY_SUBJECT

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
-from gatepost.console.listing import page
+from gatepost.console.listing import MOST, page
 from gatepost.console.rights import Right, Role
 from gatepost.console.visit import Visit
 from gatepost.journal.interface import Query
@@ -35,7 +35,8 @@ def show(visit: Visit) -> Response:
         "overview.html",
         light=visit.console.desk.light(),
         today=counts[-1],
-        held=journal.count(Query(states=(State.QUARANTINED,), kept=True), "verdict", 100_000),
+        most=MOST,
+        held=journal.count(Query(states=(State.QUARANTINED,), kept=True), "verdict", MOST),
         stopped=stopped.rows[:LAST],
         chart=bars([_bar(day, count) for day, count in zip(days, counts, strict=True)]),
         engines=_engines(visit),
