@@ -39,11 +39,15 @@ socket = "unix:/run/dovecot/auth"
 """
 
 
-def demo_text(extra: str = "", milter: str = "unix:/run/gatepost/milter.sock") -> str:
-    """The demo company's site file, with a milter."""
-    return f'{DEMO}\n[mail.milter]\nlisten = "{milter}"\n{extra}'
+MILTER = "unix:/run/gatepost/milter.sock"
+"""Where the demo company's milter listens."""
 
 
-def demo(extra: str = "", milter: str = "unix:/run/gatepost/milter.sock") -> Site:
+def demo_text(extra: str = "", milter: str = MILTER) -> str:
+    """The demo company's site file, with its milter elsewhere if wanted."""
+    return f"{DEMO.replace(MILTER, milter)}\n{extra}"
+
+
+def demo(extra: str = "", milter: str = MILTER) -> Site:
     """The demo company with a milter."""
     return loads(demo_text(extra, milter))
