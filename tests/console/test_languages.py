@@ -1,0 +1,53 @@
+"""Every text of the screens has its German."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.support.console import House
+
+import gatepost.console
+from gatepost.console.listing import VERDICTS
+from gatepost.console.rights import Role
+from gatepost.console.visit import MENU
+from gatepost.journal.states import State
+from gatepost.report.story import KINDS
+
+FOLDER = Path(gatepost.console.__file__).parent
+GERMAN = json.loads((FOLDER / "languages/de.json").read_text(encoding="utf-8"))
+
+
+def texts() -> set[str]:
+    found: set[str] = set()
+    for path in FOLDER.glob("templates/*.html"):
+        found |= {match[2] for match in re.finditer(r"\bt\((['\"])(.*?)\1[,)]", path.read_text(encoding="utf-8"))}
+    for path in FOLDER.glob("screens/*.py"):
+        found |= set(re.findall(r'visit\.words\("([^"]*)"', path.read_text(encoding="utf-8")))
+    return found
+
+
+def test_no_text_lacks_its_german() -> None:
+    told = (
+        texts() | {name for _right, _path, name in MENU} | set(VERDICTS) | set(map(str, State)) | set(map(str, Role)) | set(KINDS.values())
+    )
+
+    assert sorted(told - GERMAN.keys()) == []
+
+
+def test_places_for_values_are_the_same_in_both() -> None:
+    places = re.compile(r"\{[^}]*\}")
+
+    assert [text for text, german in GERMAN.items() if sorted(places.findall(text)) != sorted(places.findall(german))] == []
+
+
+def test_who_chooses_german_gets_german(home: House) -> None:
+    person = home.person()
+    session = home.console.sessions.find(person.cookies["gatepost"])
+    assert session is not None
+    person.post("/settings", data={"form": session.form, "language": "de", "then": "/overview"})
+    page = person.get("/overview").text
+
+    assert '<html lang="de"' in page
+    assert "Mails heute" in page
