@@ -156,9 +156,8 @@ def boot(policy: Policy, place: Place) -> Applied:
 
 def forward(place: Place, *, on: bool) -> None:
     """Switch forwarding for both IP versions."""
-    inside = ["ip", "netns", "exec", place.namespace] if place.namespace else []
     values = [f"{name}={int(on)}" for name in FORWARDING]
-    done = subprocess.run([*inside, "sysctl", "-qw", *values], capture_output=True, text=True, check=False)
+    done = subprocess.run([*nft.inside(place.namespace), "sysctl", "-qw", *values], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ApplyError(f"forwarding could not be switched {'on' if on else 'off'}: {done.stderr.strip()}")
 

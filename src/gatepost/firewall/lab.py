@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from typing import Self
 
-from gatepost.firewall import labworker, nft
+from gatepost.firewall import nft, vantage
 from gatepost.firewall.compile import compile_policy, reload_text
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.formula import PROTOCOLS, TCP, UDP
@@ -86,24 +83,28 @@ def machines(policy: Policy) -> list[Machine]:
     return found
 
 
-def cells(policy: Policy) -> list[Cell]:
-    """Every try: from everybody to everybody behind another side, on all declared ports and the notorious ones."""
-    meant = intent(policy)
+def tried_ports(policy: Policy) -> list[tuple[str, int]]:
+    """Every port worth a try, with its protocol: all that a flow names, and the notorious ones."""
     ports = {UDP: {53, 123, 137, 161}, TCP: set(NEVER)}
     for item in policy.allowed:
         for one in item.traffic:
             if one.proto in ports:
                 ports[one.proto].add(one.low)
+    return [(kind, port) for kind, proto in (("tcp", TCP), ("udp", UDP)) for port in sorted(ports[proto])]
+
+
+def cells(policy: Policy) -> list[Cell]:
+    """Every try: from everybody to everybody behind another side, on all declared ports and the notorious ones."""
+    meant, ports = intent(policy), tried_ports(policy)
     everybody = machines(policy)
     ours = [Machine(FIREWALL, FIREWALL, str(net.network_address)) for net in policy.own]
     found = []
     for source, target in itertools.product(everybody, everybody + ours):
         if source.zone == target.zone or (":" in source.address) != (":" in target.address):
             continue
-        for kind, proto in (("tcp", TCP), ("udp", UDP)):
-            for port in sorted(ports[proto]):
-                wanted, _ = may_begin(policy, meant, source.address, target.address, proto, port)
-                found.append(Cell(source, target.address, kind, port, wanted))
+        for kind, port in ports:
+            wanted, _ = may_begin(policy, meant, source.address, target.address, PROTOCOLS[kind], port)
+            found.append(Cell(source, target.address, kind, port, wanted))
     return found
 
 
@@ -175,33 +176,19 @@ class Lab:
             for place in found:
                 named.setdefault(theirs[place[0]].name if place[0] in theirs else FIREWALL, []).append(place)
             for name, mine in named.items():
-                self._listener(self.spaces[zone], name, sorted(mine))
-
-    def _listener(self, space: str, name: str, places: list[tuple[str, str, int]]) -> None:
-        started = _worker(space)
-        self.listeners.append(started)
-        assert started.stdin
-        assert started.stdout
-        started.stdin.write(json.dumps({"do": "listen", "name": name, "places": places}) + "\n")
-        started.stdin.flush()
-        if started.stdout.readline() != "ready\n":
-            raise LabError(f"a listener of {name} did not start")
+                self.listeners.append(vantage.listener(vantage.here(self.spaces[zone]), name, sorted(mine)))
 
     def probe(self, tried: list[Cell]) -> list[Cell]:
         """Try every cell at once from each zone, and give the cells with what answered."""
         running = []
         for zone in self.policy.zones:
             rows = [[n, c.source.address, c.target, c.kind, c.port] for n, c in enumerate(tried) if c.source.zone == zone]
-            started = _worker(self.spaces[zone])
-            assert started.stdin
-            started.stdin.write(json.dumps({"do": "probe", "rows": rows, "seconds": SECONDS}) + "\n")
-            started.stdin.flush()
-            running.append(started)
-        answers: dict[str, str] = {}
+            running.append(vantage.begin(vantage.here(self.spaces[zone]), {"do": "probe", "batches": [rows], "seconds": SECONDS}))
+        seen: dict[str, list[str]] = {}
         for started in running:
-            text, _ = started.communicate()
-            answers |= json.loads(text)
-        return [replace(cell, answered=answers.get(str(number))) for number, cell in enumerate(tried)]
+            seen |= vantage.finish(started)
+        said = {number: name for number, (state, name) in seen.items() if state == "open"}
+        return [replace(cell, answered=said.get(str(number))) for number, cell in enumerate(tried)]
 
     def nmap(self, tried: list[Cell]) -> list[str]:
         """Let nmap try the same ports from each zone, with every kind of scan, all at once; where it disagrees with the policy."""
@@ -234,11 +221,6 @@ def _allowed(vantage: list[Cell]) -> dict[tuple[str, str], set[int]]:
 def _stranger(tried: list[Cell]) -> str:
     """The machine of a zone that scans: the one that nobody declared."""
     return next(cell.source.name for cell in tried if cell.source.name.endswith(("-stranger", "-user")))
-
-
-def _worker(space: str) -> subprocess.Popen[str]:
-    command = ["ip", "netns", "exec", space, sys.executable, str(Path(labworker.__file__))]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def _run(*command: str) -> None:

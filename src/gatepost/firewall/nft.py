@@ -49,17 +49,17 @@ def rehearse(text: str) -> str:
 
 def load(text: str, namespace: str = "") -> None:
     """Load a text on this host, or in a named namespace."""
-    _run([*_inside(namespace), "nft", "-f", "-"], text)
+    _run([*inside(namespace), "nft", "-f", "-"], text)
 
 
 def listing(namespace: str = "") -> str:
     """The JSON listing of everything that is loaded."""
-    return _run([*_inside(namespace), "nft", "-j", "list", "ruleset"])
+    return _run([*inside(namespace), "nft", "-j", "list", "ruleset"])
 
 
 def table_text(table: str, namespace: str = "") -> str:
     """One inet table as text for `nft -f`, without its counters."""
-    return _run([*_inside(namespace), "nft", "-s", "list", "table", "inet", table])
+    return _run([*inside(namespace), "nft", "-s", "list", "table", "inet", table])
 
 
 def objects(text: str, table: str) -> list[tuple[str, str]]:
@@ -72,5 +72,6 @@ def objects(text: str, table: str) -> list[tuple[str, str]]:
     return found
 
 
-def _inside(namespace: str) -> list[str]:
+def inside(namespace: str) -> list[str]:
+    """How to start a command in a named namespace; "" is this host."""
     return ["ip", "netns", "exec", namespace] if namespace else []
