@@ -10,12 +10,14 @@ from typing import Annotated
 import pyotp
 import typer
 
-from gatepost.cli.common import SITE, SiteOption, fail, site_of
+from gatepost.cli.common import SITE, SiteOption, fail, journal_of, site_of
 from gatepost.console.accounts import AccountError, Accounts
+from gatepost.console.digest import digests
 from gatepost.console.rights import Role
 from gatepost.console.sessions import Link, Sessions
 from gatepost.services import consoled
 from gatepost.services.consoled import ConsoleError
+from gatepost.services.outbox import NotSentError, send
 from gatepost.site.model import Site
 from gatepost.system import logs
 
@@ -61,6 +63,28 @@ def _accounts(site: Site) -> Accounts:
         return Accounts(consoled.database(site), time.time)
     except ConsoleError as error:
         fail(str(error))
+
+
+@app.command()
+def digest(
+    site: SiteOption = SITE,
+    hours: Annotated[float, typer.Option(min=0.1, help="Tell of what was held in the last so many hours.")] = 24.0,
+) -> None:
+    """Mail each recipient what is held for them, with one-time links to release advertising. For a timer, every so many hours.
+
+    Example:
+
+        gatepost console digest --hours 24
+    """
+    declared = site_of(site)
+    sessions = Sessions(consoled.database(declared), time.time, declared.console.idle, declared.console.longest)
+    mails = digests(declared, journal_of(declared), sessions, consoled.address(declared), time.time(), hours * 3600)
+    try:
+        for envelope, content in mails:
+            send(declared, envelope, content)
+    except (NotSentError, OSError) as error:
+        fail(f"a digest was not sent: {error}; those after it neither")
+    sys.stdout.write(f"{len(mails)} digests were sent\n")
 
 
 @user.command()

@@ -141,7 +141,9 @@ def description() -> dict[str, Any]:
 
 def _operation(one: Endpoint) -> dict[str, Any]:
     text = {"type": "string"}
-    parameters = [{"name": name, "in": "query", "description": said, "schema": text} for name, said in (one.asked or {}).items()]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "query", "description": said, "schema": text} for name, said in (one.asked or {}).items()
+    ]
     if "{id}" in one.path:
         parameters.append({"name": "id", "in": "path", "required": True, "description": "the mail's id", "schema": text})
     answers = {

@@ -18,7 +18,7 @@ class Console(Section):
 
     `url` is how people reach it, for links in mails ("https://gatepost.widget.example"); http on the listening address when not given.
     Without `certificate` and `key` it should listen on the loopback only, behind a proxy that has them. A session ends after `idle` without a
-    click and after `longest` in any case. `digest` is the time between two mails to recipients about what is held for them; none when it is 0s.
+    click and after `longest` in any case.
     """
 
     listen: HostPort | None = None
@@ -28,4 +28,3 @@ class Console(Section):
     idle: Duration = 1800.0
     longest: Duration = 43_200.0
     language: Literal["en", "de"] = "en"
-    digest: Duration = 0.0

@@ -1,0 +1,60 @@
+"""The mail that tells a recipient what is held for them, with a one-time link for each mail that they may release themselves.
+
+What it does: gathers what was held lately by recipient, and writes one plain text mail for each of our own.
+Not its job: sending. A link shows what it would do; only the button on its page does it, so mail scanners that follow links release nothing.
+Raises: `JournalError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gatepost.console.sessions import Link, Sessions
+from gatepost.journal.interface import Journal, Query, Row
+from gatepost.journal.states import State
+from gatepost.mail.act.alert import clean, compose_text
+from gatepost.mail.decide.direction import domain_of
+from gatepost.mail.model import Envelope
+from gatepost.report.story import KINDS, moment
+from gatepost.site.model import Site
+
+OWN_DECISION = frozenset({"spam"})
+"""What recipients may release themselves; anything that could do harm is the administrator's decision."""
+
+LINK_SECONDS = 7 * 86_400.0
+MOST = 50
+"""Mails named in one digest."""
+_EVERYTHING = 1_000_000
+
+
+def digests(site: Site, journal: Journal, sessions: Sessions, address: str, now: float, seconds: float) -> list[tuple[Envelope, bytes]]:
+    """A mail for each of our recipients for whom something was held in the last `seconds`; `address` is the console's."""
+    query = Query(states=(State.QUARANTINED,), kept=True, since=now - seconds, limit=_EVERYTHING)
+    held: dict[str, list[Row]] = {}
+    for row in journal.search(query):
+        if domain_of(row.recipient) in site.mail.domains:
+            held.setdefault(row.recipient, []).append(row)
+    return [_mail(site, recipient, rows, sessions, address, now) for recipient, rows in sorted(held.items())]
+
+
+def _mail(site: Site, recipient: str, rows: Sequence[Row], sessions: Sessions, address: str, now: float) -> tuple[Envelope, bytes]:
+    lines = [f"These mails are held for {clean(recipient)}:", ""]
+    for row in rows[:MOST]:
+        lines += _entry(site, row, sessions, address)
+    if len(rows) > MOST:
+        lines += [f"And {len(rows) - MOST} more; the administrator can name them.", ""]
+    subject = f"{len(rows)} mail{'s' if len(rows) != 1 else ''} held for you"
+    return compose_text(subject, lines, site.postmaster, (recipient,), now)
+
+
+def _entry(site: Site, row: Row, sessions: Sessions, address: str) -> list[str]:
+    told = [
+        moment(row.at),
+        f"  From:    {clean(row.sender) or '<>'}",
+        f"  Subject: {clean(row.subject)}",
+        f"  Because: {KINDS[row.verdict]}",
+    ]
+    if row.verdict in OWN_DECISION:
+        token = sessions.make_link(Link("release", row.id, row.recipient), LINK_SECONDS)
+        return [*told, f"  You want it? {address}/link/{token}", ""]
+    return [*told, f"  If you need it, ask {site.postmaster} and name the number {row.id}.", ""]
