@@ -30,9 +30,10 @@ from gatepost.firewall.drift import look
 from gatepost.firewall.explain import account_data, account_text, explain
 from gatepost.firewall.export_iptables import ExportError, export_iptables
 from gatepost.firewall.harden import profile_text
+from gatepost.firewall.host import HostError, compile_host, host_intent
 from gatepost.firewall.nft_reader import ReadError
 from gatepost.firewall.propose import WHOLE, proposal_text, propose
-from gatepost.firewall.prove import prove
+from gatepost.firewall.prove import prove, prove_meaning
 from gatepost.firewall.reading import kind_of, read_ruleset
 from gatepost.firewall.ruleset import Ruleset
 from gatepost.firewall.scan import ScanError
@@ -77,6 +78,7 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
             lab.LabError,
             ApplyError,
             ExportError,
+            HostError,
             WhyError,
             ScanError,
             OSError,
@@ -92,11 +94,19 @@ def out(text: str, data: Any, *, as_json: bool) -> None:
     sys.stdout.write((json.dumps(data, indent=2) if as_json else text.rstrip()) + "\n")
 
 
-def loaded(policy: Policy, listing: Path | None, *, live: bool) -> Ruleset:
-    """The rule set to judge: a file's, this host's, or the policy's own as a kernel takes it."""
+HostOption = Annotated[str, typer.Option("--host", metavar="NAME", help="The rules that this host of the site has for itself.")]
+
+
+def written(policy: Policy, host: str = "") -> str:
+    """The rules of a policy, for the firewall or for one of the hosts behind it."""
+    return compile_host(policy, host) if host else reload_text(compile_policy(policy), ())
+
+
+def loaded(text: str, listing: Path | None = None, *, live: bool = False) -> Ruleset:
+    """The rule set to judge: a file's, this host's, or the written one as a kernel takes it."""
     if listing:
         return read_ruleset(readable(listing))
-    return read_ruleset(nft.listing() if live else nft.rehearse(reload_text(compile_policy(policy), ())))
+    return read_ruleset(nft.listing() if live else nft.rehearse(text))
 
 
 def readable(path: Path) -> str:
@@ -119,19 +129,22 @@ def firewall() -> None:
 @told
 def compile_command(
     site: SiteFile = HERE,
-    form: Annotated[Form, typer.Option("--format", help="For which program the rules are.")] = Form.NFT,
+    form: Annotated[Form, typer.Option("--as", "--format", help="For which program the rules are.")] = Form.NFT,
+    host: HostOption = "",
     as_json: AsJson = False,
 ) -> None:
     """Write the rules that the site file means, after the kernel has checked them. Nothing is loaded.
 
     nft is for `nft -f`, iptables and ip6tables for `iptables-restore` and `ip6tables-restore` on hosts without nftables;
-    sysctl is the profile of kernel switches for /etc/sysctl.d.
+    sysctl is the profile of kernel switches for /etc/sysctl.d. With --host the rules are for that server itself: a second layer.
     """
     policy = read_policy(site)
     match form:
         case Form.NFT:
-            text = reload_text(compile_policy(policy), ())
+            text = written(policy, host)
             nft.check(text)
+        case _ if host:
+            raise HostError("the rules of a host are written for nft only; leave out --as")
         case Form.SYSCTL:
             text = profile_text()
         case _:
@@ -145,6 +158,7 @@ def prove_command(
     site: SiteFile = HERE,
     live: Annotated[bool, typer.Option(help="Judge what this host has loaded.")] = False,
     listing: Annotated[Path | None, typer.Option(metavar="FILE", help="Judge this output of nft -j list ruleset or iptables-save.")] = None,
+    host: HostOption = "",
     as_json: AsJson = False,
 ) -> None:
     """Show that the rules pass exactly what the site declares, or give a packet for which they do not.
@@ -154,7 +168,8 @@ def prove_command(
     Exit status: 0 proved, 1 different (with a packet), 2 refused (with what was not understood).
     """
     policy = read_policy(site)
-    proof = prove(policy, loaded(policy, listing, live=live))
+    ruleset = loaded(written(policy, host), listing, live=live)
+    proof = prove_meaning(host_intent(policy, host), ruleset) if host else prove(policy, ruleset)
     out(telling.proof_text(proof), telling.proof_data(proof), as_json=as_json)
     raise typer.Exit(int(proof.outcome))
 
@@ -176,7 +191,7 @@ def ask_command(
     Example: gatepost firewall ask internet mailserver tcp/445
     """
     policy = read_policy(site)
-    answer = ask(policy, loaded(policy, None, live=live), source, destination, service)
+    answer = ask(policy, loaded(written(policy), live=live), source, destination, service)
     out(answer_text(answer), answer_data(answer), as_json=as_json)
     raise typer.Exit(answer.verdict != "yes")
 
@@ -204,8 +219,7 @@ def diff_command(
     """Say which packets change their verdict between two rule sets. Exit status: 0 none, 1 some."""
     policies = [read_policy(path) if path.suffix == ".toml" else None for path in (old, new)]
     rulesets = [
-        loaded(policy, None, live=False) if policy else read_ruleset(readable(path))
-        for policy, path in zip(policies, (old, new), strict=True)
+        loaded(written(policy)) if policy else read_ruleset(readable(path)) for policy, path in zip(policies, (old, new), strict=True)
     ]
     changes = compare(rulesets[0], rulesets[1], policies[1] or policies[0])
     out(changes_text(changes), changes_data(changes), as_json=as_json)
@@ -223,7 +237,7 @@ def import_command(
     text = proposal_text(propose(ruleset))
     try:
         policy = declare(loads(WHOLE + text, "proposal"), dt.datetime.now(tz=dt.UTC).date())
-        told_so = changes_text(compare(ruleset, loaded(policy, None, live=False), policy))
+        told_so = changes_text(compare(ruleset, loaded(written(policy)), policy))
     except (SiteError, DeclarationError) as error:
         told_so = f"The proposal must be completed before it can be compared:\n{error}"
     comment = "\n".join(f"# {line}".rstrip() for line in told_so.splitlines())

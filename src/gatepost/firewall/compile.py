@@ -39,6 +39,12 @@ BASE = """table inet gatepost {
 """
 """The base chains alone: nothing passes. Loaded at boot before the network, and the first part of every rule set."""
 
+ERRORS = (
+    f'icmp type {{ {", ".join(ICMP_ERRORS)} }} accept comment "errors of known connections"',
+    f'icmpv6 type {{ {", ".join(ICMP6_ERRORS)} }} accept comment "errors of known connections"',
+)
+DISCOVERY = f'icmpv6 type {{ {", ".join(map(str, NEIGHBOURS))} }} accept comment "neighbour discovery"'
+
 VERSIONS = ((4, "ip"), (6, "ip6"))
 PREFIX = "gatepost:"
 """How every log line begins; then the kind of line, then what it is about."""
@@ -187,13 +193,8 @@ class _Compiler:
         for name in sorted(helpers):
             self.objects.add(("ct helper", name))
             self.definitions.append(f'    ct helper {name} {{\n        type "{name}" protocol tcp\n        l3proto inet\n    }}')
-        related = [
-            f'icmp type {{ {", ".join(ICMP_ERRORS)} }} accept comment "errors of known connections"',
-            f'icmpv6 type {{ {", ".join(ICMP6_ERRORS)} }} accept comment "errors of known connections"',
-            'ct helper "ftp" accept comment "data connections of FTP"',
-        ]
-        self._chain("related", related)
-        self._chain("neighbours", [f'icmpv6 type {{ {", ".join(map(str, NEIGHBOURS))} }} accept comment "neighbour discovery"'])
+        self._chain("related", [*ERRORS, 'ct helper "ftp" accept comment "data connections of FTP"'])
+        self._chain("neighbours", [DISCOVERY])
 
     def _limit_sets(self) -> None:
         settings = self.policy.settings
@@ -249,7 +250,7 @@ class _Compiler:
             ends = self._ends(item, version, word)
             if ends is None:
                 continue
-            for match in self._matches(item.traffic, version):
+            for match in matches(item.traffic, version):
                 yield f'{status}{ends}{match} goto {name} comment "{item.id}"'
         if ("chain", name) in self.objects:
             return
@@ -282,26 +283,11 @@ class _Compiler:
             parts.append(f"{word} {side} {{ {', '.join(here)} }} ")
         return "".join(parts) or f"meta nfproto ipv{version} "
 
-    def _matches(self, traffic: Iterable[Traffic], version: int) -> Iterator[str]:
-        for proto in (TCP, UDP):
-            spans = [ports_text(item.low, item.high) for item in traffic if item.proto == proto]
-            if spans:
-                yield f"{PROTOCOL_NAMES[proto]} dport {{ {', '.join(spans)} }}"
-        yield from self._portless(traffic, version)
-
-    @staticmethod
-    def _portless(traffic: Iterable[Traffic], version: int) -> Iterator[str]:
-        for proto, name in ((ICMP, "icmp"), (ICMP6, "icmpv6")):
-            types = [str(item.low) for item in traffic if item.proto == proto and item.version == version]
-            if types:
-                yield f"{name} type {{ {', '.join(types)} }}"
-        yield from (f"meta l4proto {item.proto}" for item in traffic if item.proto not in {TCP, UDP, ICMP, ICMP6})
-
     def _without_ports(self, item: Allowed) -> Iterator[str]:
         for version, word in VERSIONS:
             ends = self._ends(item, version, word)
             if ends is not None:
-                yield from (f'{ends}{match} counter accept comment "{item.id}"' for match in self._portless(item.traffic, version))
+                yield from (f'{ends}{match} counter accept comment "{item.id}"' for match in portless(item.traffic, version))
 
     def _lookups(self, name: str, items: list[Allowed], condition: str) -> Iterator[str]:
         """All plain flows of a pair: one lookup for each shape of key (with or without source and destination, exact or ranges)."""
@@ -354,8 +340,8 @@ class _Compiler:
     # The base chains.
 
     def _hooks(self) -> None:
-        inside = f'{self._state("drop")} comment "state"'
-        local = f'{self._state("goto neighbours")} comment "state"'
+        inside = f'{by_state("drop")} comment "state"'
+        local = f'{by_state("goto neighbours")} comment "state"'
         through, to_us, from_us, refuse = [], [], [], []
         for source, destination in self._all_pairs():
             target = f"goto {pair_name(source, destination)}"
@@ -381,10 +367,6 @@ class _Compiler:
                 self._pair(name, FIREWALL, [])
                 yield name, FIREWALL
 
-    @staticmethod
-    def _state(untracked: str) -> str:
-        return f"ct state vmap {{ established : accept, related : goto related, invalid : drop, untracked : {untracked} }}"
-
     # Translation.
 
     def _publish(self) -> None:
@@ -398,7 +380,7 @@ class _Compiler:
                 rules += [
                     f"iifname {{ {here} }} {source}{word} daddr {net.network_address} {match} counter dnat {word} to {target} "
                     f'comment "{item.id}"'
-                    for match in self._matches(item.traffic, net.version)
+                    for match in matches(item.traffic, net.version)
                 ]
         self._chain("publish", rules, base=True)
 
@@ -422,6 +404,29 @@ class _Compiler:
             here = quoted(self.policy.zones[zone].interfaces)
             rules.append(f'ct status dnat iifname {{ {here} }} oifname {{ {here} }} masquerade comment "way back inside {zone}"')
         self._chain("translate", rules, base=True)
+
+
+def by_state(untracked: str) -> str:
+    """What is decided by the state of the connection alone; only new ones go on, and `untracked` ones as told."""
+    return f"ct state vmap {{ established : accept, related : goto related, invalid : drop, untracked : {untracked} }}"
+
+
+def matches(traffic: Iterable[Traffic], version: int) -> Iterator[str]:
+    """The matches for these protocols, ports and messages in one IP version; any of them is enough."""
+    for proto in (TCP, UDP):
+        spans = [ports_text(item.low, item.high) for item in traffic if item.proto == proto]
+        if spans:
+            yield f"{PROTOCOL_NAMES[proto]} dport {{ {', '.join(spans)} }}"
+    yield from portless(traffic, version)
+
+
+def portless(traffic: Iterable[Traffic], version: int) -> Iterator[str]:
+    """The matches for what has no ports."""
+    for proto, name in ((ICMP, "icmp"), (ICMP6, "icmpv6")):
+        types = [str(item.low) for item in traffic if item.proto == proto and item.version == version]
+        if types:
+            yield f"{name} type {{ {', '.join(types)} }}"
+    yield from (f"meta l4proto {item.proto}" for item in traffic if item.proto not in {TCP, UDP, ICMP, ICMP6})
 
 
 def pair_name(source: str, destination: str) -> str:

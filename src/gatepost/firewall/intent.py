@@ -88,9 +88,9 @@ def intent(policy: Policy) -> Intent:
     own = [item for item in policy.allowed if item.source.zone == FIREWALL]
     to_us = [item for item in policy.allowed if item.destination.zone == FIREWALL]
     through = [item for item in policy.allowed if FIREWALL not in {item.source.zone, item.destination.zone}]
-    known = either([state("established"), both(state("related"), _related())])
+    known = either([state("established"), both(state("related"), either([errors(), Name(Field.HELPER, "ftp")]))])
     new = state("new")
-    nearby = both(state("untracked"), _neighbours())
+    nearby = both(state("untracked"), neighbours())
     return Intent(
         entry=_entry(policy),
         forward=either([known, both(new, _permissions(policy, through))]),
@@ -107,17 +107,18 @@ def interfaces(policy: Policy, zone: str, which: Field) -> Formula:
     return either(Name(which, name) for name in policy.zones[zone].interfaces)
 
 
-def _networks(which: Field, networks: Iterable[IPNetwork]) -> Formula:
+def within(which: Field, networks: Iterable[IPNetwork]) -> Formula:
+    """The address is in one of the networks."""
     return either(network(which, net) for net in networks)
 
 
-def _related() -> Formula:
-    """What belongs to a known connection without being it: ICMP errors, and data connections of a helper."""
-    errors = [icmp_type(4, ICMP_TYPES[name]) for name in ICMP_ERRORS] + [icmp_type(6, ICMP6_TYPES[name]) for name in ICMP6_ERRORS]
-    return either([*errors, Name(Field.HELPER, "ftp")])
+def errors() -> Formula:
+    """ICMP messages that say why a connection does not work (RFC 4890 4.3.1 for IPv6)."""
+    return either([icmp_type(4, ICMP_TYPES[name]) for name in ICMP_ERRORS] + [icmp_type(6, ICMP6_TYPES[name]) for name in ICMP6_ERRORS])
 
 
-def _neighbours() -> Formula:
+def neighbours() -> Formula:
+    """Neighbour discovery, which IPv6 cannot do without."""
     return either(icmp_type(6, number) for number in NEIGHBOURS)
 
 
@@ -126,8 +127,8 @@ def _entry(policy: Policy) -> Formula:
     good_flags = either([Not(equal(Field.PROTO, TCP)), *(flags(ALL_FLAGS, value) for value in GOOD_FLAGS)])
     opening = either([Not(both(state("new"), equal(Field.PROTO, TCP))), flags(OPENING_MASK, OPENING)])
     local = either([network(Field.SRC, "::"), network(Field.SRC, "fe80::/10")])
-    honest = both(Not(NO_RETURN_PATH), Not(_networks(Field.SRC, policy.own)), either(_honest(policy)))
-    proper = both(equal(Field.FRAGMENT, 0), good_flags, opening, either([both(_neighbours(), local), honest]))
+    honest = both(Not(NO_RETURN_PATH), Not(within(Field.SRC, policy.own)), either(_honest(policy)))
+    proper = both(equal(Field.FRAGMENT, 0), good_flags, opening, either([both(neighbours(), local), honest]))
     return either([Name(Field.IIF, "lo"), proper])
 
 
@@ -143,13 +144,13 @@ def _honest(policy: Policy) -> Iterable[Formula]:
         here = interfaces(policy, name, Field.IIF)
         if zone.external:
             for version in (4, 6):
-                yield both(here, family(version), Not(_networks(Field.SRC, impossible_outside(policy, version))))
+                yield both(here, family(version), Not(within(Field.SRC, impossible_outside(policy, version))))
         else:
-            yield both(here, _networks(Field.SRC, map(ip_network, zone.prefixes)))
+            yield both(here, within(Field.SRC, map(ip_network, zone.prefixes)))
 
 
 def _within_end(which: Field, end: End) -> Formula:
-    return TRUE if end.networks is None else _networks(which, end.networks)
+    return TRUE if end.networks is None else within(which, end.networks)
 
 
 def traffic_formula(items: Iterable[Traffic]) -> Formula:
@@ -254,7 +255,7 @@ def _published(policy: Policy) -> Iterable[tuple[Formula, Rewrite]]:
         for net in item.public:
             asked = both(interfaces(policy, item.source.zone, Field.IIF), network(Field.DST, net), traffic_formula(item.traffic))
             if item.source.networks is not None:
-                asked = both(asked, _networks(Field.SRC, item.source.networks))
+                asked = both(asked, within(Field.SRC, item.source.networks))
             assert item.destination.networks
             target = int(item.destination.networks[0].network_address)
             yield asked, Rewrite("dnat", (target, target))

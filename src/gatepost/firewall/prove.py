@@ -65,17 +65,25 @@ class Proof:
 
 def prove(policy: Policy, ruleset: Ruleset) -> Proof:
     """Compare a rule set with a policy."""
+    return _prove(intent(policy), ruleset, policy)
+
+
+def prove_meaning(meant: Intent, ruleset: Ruleset) -> Proof:
+    """Compare a rule set with a meaning alone; the standing promises are about a firewall's zones and are not asked."""
+    return _prove(meant, ruleset, None)
+
+
+def _prove(meant: Intent, ruleset: Ruleset, policy: Policy | None) -> Proof:
     if ruleset.refusals:
         return Proof(Outcome.REFUSED, refusals=tuple(ruleset.refusals), notes=tuple(ruleset.notes))
-    meant = intent(policy)
     names = names_in([*(rule.test for rule in ruleset.rules()), *meant.formulas(), Name(Field.IIF, "lo")])
     differences: list[Difference] = []
     promises: list[Promise] = []
     nodes = 0
     for version in (4, 6):
-        comparison = _Comparison(policy, meant, ruleset, Space(version, names))
+        comparison = _Comparison(meant, ruleset, Space(version, names))
         differences += comparison.differences()
-        promises += comparison.promises()
+        promises += _Promises(policy, comparison).promises() if policy else ()
         nodes += comparison.nodes
     broken = [promise for promise in promises if promise.packet]
     outcome = Outcome.DIFFERENT if differences or broken else Outcome.PROVED
@@ -96,8 +104,8 @@ def _merged(promises: Iterable[Promise]) -> Iterator[Promise]:
 class _Comparison:
     """One IP version: the loaded rules and the meant policy in one space."""
 
-    def __init__(self, policy: Policy, meant: Intent, ruleset: Ruleset, space: Space) -> None:
-        self.policy, self.meant, self.ruleset, self.space = policy, meant, ruleset, space
+    def __init__(self, meant: Intent, ruleset: Ruleset, space: Space) -> None:
+        self.meant, self.ruleset, self.space = meant, ruleset, space
         self.solver = Solver(ruleset, space)
         self.loaded = {path: self.solver.passing(path, self._start(path)) for path in PATHS}
         self.passes = {path: space.union(piece.packets for piece in pieces) for path, pieces in self.loaded.items()}
@@ -183,6 +191,13 @@ class _Comparison:
             ours, wanted = loaded.get(name, space.none), declared.get(name, space.none)
             yield from self._difference("forward", f"is given to the {name}, which is not declared", ours & ~wanted, wanted=False)
             yield from self._difference("forward", f"should be given to the {name}, but is not", wanted & ~ours, wanted=True)
+
+
+class _Promises:
+    """What must hold for one IP version, whatever the flows are."""
+
+    def __init__(self, policy: Policy, comparison: _Comparison) -> None:
+        self.policy, self.space, self.passes = policy, comparison.space, comparison.passes
 
     def promises(self) -> Iterator[Promise]:
         """The standing promises, checked on the loaded rules without the declared flows where that is possible."""
