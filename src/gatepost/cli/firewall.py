@@ -29,6 +29,7 @@ from gatepost.firewall.document import drawing, policy_rows, policy_text
 from gatepost.firewall.drift import look
 from gatepost.firewall.explain import account_data, account_text, explain
 from gatepost.firewall.export_iptables import ExportError, export_iptables
+from gatepost.firewall.export_pf import export_pf
 from gatepost.firewall.harden import profile_text
 from gatepost.firewall.host import HostError, compile_host, host_intent
 from gatepost.firewall.nft_reader import ReadError
@@ -56,6 +57,7 @@ class Form(StrEnum):
     NFT = "nft"
     IPTABLES = "iptables"
     IP6TABLES = "ip6tables"
+    PF = "pf"
     SYSCTL = "sysctl"
 
 
@@ -133,9 +135,10 @@ def compile_command(
     host: HostOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write the rules that the site file means, after the kernel has checked them. Nothing is loaded.
+    """Write the rules that the site file means; the kernel checks those for nft. Nothing is loaded.
 
     nft is for `nft -f`, iptables and ip6tables for `iptables-restore` and `ip6tables-restore` on hosts without nftables;
+    pf is for a second firewall on OpenBSD (unproved: check it there with pfctl -nf);
     sysctl is the profile of kernel switches for /etc/sysctl.d. With --host the rules are for that server itself: a second layer.
     """
     policy = read_policy(site)
@@ -145,6 +148,8 @@ def compile_command(
             nft.check(text)
         case _ if host:
             raise HostError("the rules of a host are written for nft only; leave out --as")
+        case Form.PF:
+            text = export_pf(policy)
         case Form.SYSCTL:
             text = profile_text()
         case _:
