@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from gatepost.console.api import BASE, ENDPOINTS, description
 from gatepost.console.rights import Role
 from gatepost.console.sessions import Link
 
+_NUMBERS = itertools.count(1)
 RAW = b"Subject: x\r\n\r\nx\r\n"
 
 
@@ -96,7 +99,7 @@ def _token(home: House) -> str:
 
 def _held(home: House) -> str:
     rows = home.quarantine.rows()
-    return rows[0].id if rows else home.hold(1, RAW)
+    return rows[0].id if rows else home.hold(next(_NUMBERS), RAW)
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -15,7 +15,7 @@ from gatepost.journal.interface import JournalError
 from gatepost.journal.store import SqliteJournal
 from gatepost.report.story import moment, printable
 from gatepost.services.keeper import KeeperError, ask_once
-from gatepost.services.messages import Done, Health, Request
+from gatepost.services.messages import Done, Health, Note, Request
 from gatepost.site.load import load
 from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
@@ -28,6 +28,7 @@ __all__ = [
     "fail",
     "journal_of",
     "moment",
+    "note",
     "printable",
     "site_of",
 ]
@@ -70,3 +71,13 @@ def ask_keeper(site: Site, request: Request) -> Done | Health:
         fail(str(error))
     except OSError as error:
         fail(f"the gateway does not run ({path}: {error.strerror}); start it with gatepost mail serve")
+
+
+def note(site: Site, event: Note) -> None:
+    """Have something written to the journal; nothing when no gateway runs, since then nobody writes it."""
+    try:
+        ask_once(Path(site.site.run) / "keeper.sock", event)
+    except OSError:
+        return
+    except KeeperError as error:
+        sys.stderr.write(f"gatepost: not in the journal: {error}\n")

@@ -6,6 +6,7 @@ Raises: nothing; an error that the user can mend is told on standard error, exit
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import sys
@@ -18,7 +19,8 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
-from gatepost.firewall import lab, nft, telling
+from gatepost.cli.common import note
+from gatepost.firewall import guard, lab, nft, telling
 from gatepost.firewall.apply import Applied, ApplyError, Place, apply, boot, confirm, session_name
 from gatepost.firewall.ask import QuestionError, answer_data, answer_text, ask
 from gatepost.firewall.compare import changes_data, changes_text, compare
@@ -40,7 +42,8 @@ from gatepost.firewall.ruleset import Ruleset
 from gatepost.firewall.scan import ScanError
 from gatepost.firewall.switches import differences, set_profile
 from gatepost.firewall.why import WhyError, read_line, why
-from gatepost.site.load import loads
+from gatepost.services.messages import Note
+from gatepost.site.load import load, loads
 from gatepost.site.problem import SiteError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
@@ -295,22 +298,45 @@ KEPT = Path("/var/lib/gatepost/firewall")
 def apply_command(site: SiteFile = HERE, state: State = KEPT, as_json: AsJson = False) -> None:
     """Put the site's rules into force on this host: proved before and after, and taken back unless confirmed in time."""
     policy = read_policy(site)
-    done = apply(policy, Place(state), session_name())
+    waiting = [sys.executable, "-m", "gatepost", "firewall", "guard", "--site", str(site.resolve())]
+    done = apply(policy, Place(state), session_name(), waiting)
+    _journal(site, "firewall.applied", {"rules": done.proof.rules, "ended": len(done.ended), "switches": done.switches})
     seconds = policy.settings.confirm
     told_so = f"Log in anew and run: gatepost firewall confirm\nWithout that the old rules come back in {seconds} seconds."
-    out(f"{_applied(done)}\n\n{told_so}", {"proof": telling.proof_data(done.proof), "ended": [str(c) for c in done.ended]}, as_json=as_json)
+    out(
+        f"{_applied(done)}\n\n{told_so}",
+        {"proof": telling.proof_data(done.proof), "ended": [str(c) for c in done.ended], "switches": done.switches},
+        as_json=as_json,
+    )
 
 
 def _applied(done: Applied) -> str:
     ended = [f"Ended, because the new rules do not allow it: {connection}" for connection in done.ended]
-    return "\n".join([telling.proof_text(done.proof), *ended])
+    return "\n".join([telling.proof_text(done.proof), *ended, *(f"Kernel switch: {told}" for told in done.switches)])
+
+
+def _journal(site: Path, kind: str, data: dict[str, Any]) -> None:
+    """What happened to the firewall, for the journal; a site file that cannot be read must not stop a confirmation."""
+    with contextlib.suppress(SiteError, OSError):
+        note(load(site), Note(kind, "firewall", data))
+
+
+@app.command("guard", hidden=True)
+@told
+def guard_command(
+    state: Annotated[Path, typer.Argument(metavar="DIR", help="Where the change that waits is kept.")], site: SiteFile = HERE
+) -> None:
+    """Started by apply: wait, and take the change back when nobody confirms it."""
+    if guard.wait(state):
+        _journal(site, "firewall.rolledback", {"why": "not confirmed in time"})
 
 
 @app.command("confirm")
 @told
-def confirm_command(state: State = KEPT) -> None:
+def confirm_command(state: State = KEPT, site: SiteFile = HERE) -> None:
     """Keep the rules that were applied; say so from a new connection, which proves that you can still get in."""
     confirm(Place(state), session_name())
+    _journal(site, "firewall.confirmed", {"session": session_name()})
     out("Confirmed. These rules are loaded at the next boot.", None, as_json=False)
 
 
@@ -345,6 +371,8 @@ def watch_command(
         if seen.proof and (seen.drifted or not last):
             out(telling.proof_text(seen.proof), telling.proof_data(seen.proof), as_json=as_json)
             sys.stdout.flush()
+        if seen.proof and seen.drifted:
+            _journal(site, "firewall.drifted", {"outcome": seen.proof.outcome.name.lower()})
         last = seen.fingerprint
         time.sleep(every)
 

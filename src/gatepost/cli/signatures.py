@@ -19,8 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from gatepost.cli.common import SITE, JsonOption, SiteOption, fail, moment, printable, site_of
-from gatepost.services.keeper import KeeperError, ask_once
+from gatepost.cli.common import SITE, JsonOption, SiteOption, fail, moment, note, printable, site_of
 from gatepost.services.messages import Note
 from gatepost.services.trials import trial
 from gatepost.signatures.manifest import RefusedError
@@ -154,12 +153,7 @@ def _sentence(one: _Outcome) -> str:
 
 def _note(site: Site, outcome: _Outcome) -> None:
     kind = f"signatures.{outcome.what.replace(' ', '')}"
-    try:
-        ask_once(_keeper(site), Note(kind, outcome.name, {"version": outcome.version, "why": outcome.why}))
-    except OSError:
-        return  # no gateway runs, and so nobody writes the journal
-    except KeeperError as error:
-        sys.stderr.write(f"gatepost: not in the journal: {error}\n")
+    note(site, Note(kind, outcome.name, {"version": outcome.version, "why": outcome.why}))
 
 
 def _reload(site: Site) -> bool:

@@ -6,18 +6,22 @@ happens although the session that applied is gone.
 Not its job: any of the single steps.
 Raises: `ApplyError` when a change is not made or is taken back; `NftError` from nft.
 
-State, in one folder: `confirmed.nft` (what a boot loads), `candidate.nft`, `previous.nft`, and `pending.json` while a change waits.
+State, in one folder: `confirmed.nft` (what a boot loads), `candidate.nft`, `previous.nft`, `switches.json` (the kernel switches as they
+were before), and `pending.json` while a change waits.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gatepost.firewall import nft
 from gatepost.firewall.compile import BASE, TABLE, compile_policy, reload_text
@@ -48,14 +52,22 @@ class Place:
 
 @dataclass(slots=True)
 class Applied:
-    """What was done: the proof of what is loaded, the connections that were ended, and until when it must be confirmed."""
+    """What was done: the proof of what is loaded, the connections that were ended, and until when it must be confirmed.
+
+    `switches` tells, as sentences, which kernel switches could not be set as they should be.
+    """
 
     proof: Proof
     ended: list[Connection] = field(default_factory=list)
     deadline: float = 0.0
+    switches: list[str] = field(default_factory=list)
 
 
-def apply(policy: Policy, place: Place, session: str) -> Applied:
+GUARD = (sys.executable, "-m", "gatepost.firewall.guard")
+"""What waits for the confirmation, as a command; the folder of the state is its last argument."""
+
+
+def apply(policy: Policy, place: Place, session: str, guard: Sequence[str] = GUARD) -> Applied:
     """Put a policy into force. `session` tells this login from a later one (SSH_CONNECTION, or "console")."""
     make_directory(place.state)
     if pending(place):
@@ -65,17 +77,19 @@ def apply(policy: Policy, place: Place, session: str) -> Applied:
     before = nft.listing(place.namespace)
     write_atomic(place.file("candidate.nft"), reload_text(compiled, ()).encode())
     write_atomic(place.file("previous.nft"), _way_back(before, place.namespace).encode())
+    write_atomic(place.file("switches.json"), json.dumps(_switches(place, "read")).encode())
     deadline = time.time() + policy.settings.confirm
     write_atomic(place.file("pending.json"), json.dumps({"deadline": deadline, "session": session, "namespace": place.namespace}).encode())
-    _guard(place)
+    _guard(place, guard)
     nft.load(reload_text(compiled, nft.objects(before, TABLE)), place.namespace)
     try:
         proof = _proved(policy, nft.listing(place.namespace), "after loading; the change was taken back")
     except ApplyError:
         roll_back(place)
         raise
+    left = _switches(place, "set")
     forward(place, on=True)
-    return Applied(proof, end_forbidden(policy, place.namespace), deadline)
+    return Applied(proof, end_forbidden(policy, place.namespace), deadline, left)
 
 
 def _proved(policy: Policy, listing: str, when: str) -> Proof:
@@ -122,14 +136,15 @@ def roll_back(place: Place) -> None:
         ]
         text = text.replace(f"flush table inet {TABLE}\n", "\n".join([f"flush table inet {TABLE}", *gone, ""]), 1)
     nft.load(text, place.namespace)
+    with contextlib.suppress(FileNotFoundError):
+        _switches(place, "restore", read(place.file("switches.json")).decode())
     remove(place.file("pending.json"))
 
 
-def _guard(place: Place) -> None:
+def _guard(place: Place, command: Sequence[str]) -> None:
     """Start the process that takes the change back; it has no terminal and no parent that could take it along."""
-    command = [sys.executable, "-m", "gatepost.firewall.guard", str(place.state)]
     subprocess.Popen(
-        command,
+        [*command, str(place.state)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -150,8 +165,18 @@ def boot(policy: Policy, place: Place) -> Applied:
     except (ApplyError, nft.NftError, FileNotFoundError):
         nft.load(BASE + f"flush table inet {TABLE}\n", place.namespace)
         raise
+    left = _switches(place, "set")
     forward(place, on=True)
-    return Applied(proof)
+    return Applied(proof, switches=left)
+
+
+def _switches(place: Place, do: str, values: str = "") -> Any:
+    """Read, set or restore the kernel switches of the place."""
+    command = [*nft.inside(place.namespace), sys.executable, "-m", "gatepost.firewall.switches", do]
+    done = subprocess.run(command, input=values, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ApplyError(f"the kernel switches could not be {do}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
 
 
 def forward(place: Place, *, on: bool) -> None:

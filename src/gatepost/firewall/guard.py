@@ -10,15 +10,15 @@ import sys
 import time
 from pathlib import Path
 
-from gatepost.firewall.apply import Place, pending, roll_back
+from gatepost.firewall.apply import ApplyError, Place, pending, roll_back
 from gatepost.firewall.nft import NftError
 
 
-def wait(state: Path) -> None:
-    """Until the deadline of the change that waits now, or until it is confirmed."""
+def wait(state: Path) -> bool:
+    """Until the deadline of the change that waits now, or until it is confirmed; whether it was taken back."""
     first = pending(Place(state))
     if first is None:
-        return
+        return False
     place = Place(state, str(first["namespace"]))
     while pending(place) == first:
         left = float(str(first["deadline"])) - time.time()
@@ -27,8 +27,11 @@ def wait(state: Path) -> None:
             continue
         try:
             roll_back(place)
-        except (NftError, OSError):
+        except (ApplyError, NftError, OSError):
             time.sleep(1)
+        else:
+            return True
+    return False
 
 
 if __name__ == "__main__":

@@ -1,12 +1,17 @@
 """Reads and sets the kernel switches of a host, and says which are otherwise than the profile.
 
+Most switches belong to a network namespace, and a process sees those of its own; `python -m` this module therefore runs in the namespace
+meant: `read` prints every switch of the profile as it is, `set` sets the profile and prints what is otherwise, `restore` sets what it reads.
 Not its job: the profile and its reasons (`harden`).
-Raises: OSError when a switch cannot be written.
+Raises: nothing when a switch cannot be written; what is read back afterwards says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gatepost.firewall.harden import otherwise, wanted
@@ -50,8 +55,31 @@ def differences(root: Path = PROC) -> list[str]:
 
 def set_profile(root: Path = PROC) -> list[str]:
     """Set every switch, `default` before each interface so that one that appears meanwhile inherits; then what is still otherwise."""
-    for name, switch in wanted(interfaces_of(root)):
-        path = _path(name, root)
-        if path.exists():
-            path.write_text(switch.value + "\n", encoding="ascii")
+    write({name: switch.value for name, switch in wanted(interfaces_of(root))}, root)
     return differences(root)
+
+
+def write(values: Mapping[str, str | None], root: Path = PROC) -> None:
+    """Set these switches, as far as the kernel has them and lets us."""
+    for name, value in values.items():
+        path = _path(name, root)
+        if value is not None and path.exists():
+            with contextlib.suppress(OSError):
+                path.write_text(f"{value}\n", encoding="ascii")
+
+
+def main() -> None:
+    """Do what the first argument says, in the network namespace of this process."""
+    match sys.argv[1]:
+        case "read":
+            found: object = read_back(interfaces_of())
+        case "set":
+            found = set_profile()
+        case _:
+            write(json.load(sys.stdin))
+            found = differences()
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -88,6 +88,10 @@ def _prefix() -> tuple[str, ...]:
     return () if probe.returncode else _NO_NETWORK
 
 
+# A forked worker may go to jail: what worked in its parent says nothing about what works there.
+os.register_at_fork(after_in_child=_prefix.cache_clear)
+
+
 def _limit(pid: int, bounds: Bounds) -> None:
     for kind, value in (
         (resource.RLIMIT_CPU, bounds.cpu),

@@ -10,7 +10,24 @@ from tests.mail.parse.build import reading
 from tests.mail.parse.structure_golden import reason
 
 GOLDEN = Path(__file__).with_name("structure.golden")
-FOLDERS = ["cpython-test-email", "flanker", "james-mime4j", "mikel-mail", "mimekit", "nodemailer-mailparser", "php-imap", "postal-mime", "rspamd-functional", "sisimai-set-of-emails", "spamassassin-easy-ham-1", "spamassassin-easy-ham-2", "spamassassin-hard-ham-1", "spamassassin-spam-1", "spamassassin-spam-2", "stalwart-mail-parser"]
+FOLDERS = [
+    "cpython-test-email",
+    "flanker",
+    "james-mime4j",
+    "mikel-mail",
+    "mimekit",
+    "nodemailer-mailparser",
+    "php-imap",
+    "postal-mime",
+    "rspamd-functional",
+    "sisimai-set-of-emails",
+    "spamassassin-easy-ham-1",
+    "spamassassin-easy-ham-2",
+    "spamassassin-hard-ham-1",
+    "spamassassin-spam-1",
+    "spamassassin-spam-2",
+    "stalwart-mail-parser",
+]
 HELD = 0.02
 
 

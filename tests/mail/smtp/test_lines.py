@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from gatepost.mail.smtp.lines import BARE, NUL, LineCheck, LineEndError, Unstuffer, fault, stuffed
 
-CONTENT = st.lists(st.sampled_from([b"a", b".", b"..", b"\r\n", b"\r\n.", b"\r\n\r\n", b"xyz"]), max_size=30).map(
-    b"".join
-)
+CONTENT = st.lists(st.sampled_from([b"a", b".", b"..", b"\r\n", b"\r\n.", b"\r\n\r\n", b"xyz"]), max_size=30).map(b"".join)
 ANYTHING = st.lists(st.sampled_from([b"a", b".", b"\r", b"\n", b"\r\n", b"\r\n.", b"\0"]), max_size=30).map(b"".join)
 CUTS = st.lists(st.integers(0, 200), max_size=20)
 

@@ -63,6 +63,21 @@ def test_a_confirmed_change_stays_and_is_what_a_boot_loads(place: Place, tmp_pat
     assert proved(policy, place)
 
 
+def switch(place: Place, name: str) -> str:
+    command = ["ip", "netns", "exec", place.namespace, "sysctl", "-n", name]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_kernel_switches_are_set_and_read_back_and_come_back_with_the_old_rules(place: Place, tmp_path: Path) -> None:
+    subprocess.run(["ip", "netns", "exec", place.namespace, "sysctl", "-qw", "net.ipv4.conf.all.send_redirects=1"], check=True)
+    done = apply(changed(tmp_path, "", ""), place, "a")
+
+    assert switch(place, "net.ipv4.conf.all.send_redirects") == "0"
+    assert [told for told in done.switches if "send_redirects" in told] == []
+    wait_until_settled(place)
+    assert switch(place, "net.ipv4.conf.all.send_redirects") == "1"
+
+
 def test_a_policy_that_locks_the_administrator_out_is_taken_back_by_itself(place: Place, tmp_path: Path) -> None:
     good = changed(tmp_path, "", "")
     apply(good, place, "a")

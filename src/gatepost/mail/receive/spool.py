@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 from types import TracebackType
+from typing import Self
 
 
 class Spool:
@@ -44,7 +45,7 @@ class Spool:
             self.fd = -1
         self._map = None
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
