@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gatepost.journal.interface import Query, Row
+from gatepost.journal.states import State
 from gatepost.journal.store import SqliteJournal
 from gatepost.services.keeper import ask_once
 from gatepost.services.messages import Health, Look
@@ -94,12 +95,13 @@ class Gateway:
         return result.stdout
 
     def rows(self, seconds: float = 10.0, count: int = 0) -> list[Row]:
-        """All mails of the journal for each recipient, oldest first; waits until there are `count`."""
+        """All mails of the journal for each recipient, oldest first; waits until there are `count` and the next hop's answers are written too."""
         end = time.monotonic() + seconds
         while True:
             journal = SqliteJournal(self.home / "state/journal.sqlite", writes=False)
             rows = journal.search(Query(limit=100_000))[::-1]
-            if len(rows) >= count or time.monotonic() > end:
+            settled = len(rows) >= count and not any(row.state is State.ACCEPTED for row in rows)
+            if settled or time.monotonic() > end:
                 return rows
             time.sleep(0.05)
 

@@ -147,7 +147,7 @@ def test_hanging_threads_are_bounded():
         now[0] += 1000
     hang.set()
 
-    assert engine.asked == STUCK_THREADS
+    assert 0 < engine.asked <= STUCK_THREADS
 
 
 def test_without_time_left_nobody_is_asked_and_nothing_is_clean():
