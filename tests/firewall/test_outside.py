@@ -148,4 +148,10 @@ def test_the_text_of_the_prober_alone_runs_on_a_host_that_has_only_python() -> N
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
 
     assert json.loads(done.stdout) == {"127.0.0.1": "127.0.0.1"}
-    assert vantage.far("host")[-2] == "host"
+
+
+def test_what_ssh_is_given_survives_the_shell_of_the_other_side() -> None:
+    *_, host, words = vantage.far("probe.example.net")
+
+    assert host == "probe.example.net"
+    assert vantage.ask(["sh", "-c", words], {"do": "sources", "targets": ["127.0.0.1"]}) == {"127.0.0.1": "127.0.0.1"}

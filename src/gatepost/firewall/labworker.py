@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import json
 import selectors
+import signal
 import socket
 import struct
 import sys
@@ -155,6 +156,7 @@ def clocks(targets: list[str], seconds: float) -> list[str] | None:
 
 def main() -> None:
     """Do what the JSON line on standard input says."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for who started us
     task = json.loads(sys.stdin.readline())
     answer: Any = {}
     match task["do"]:
