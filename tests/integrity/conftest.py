@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +51,23 @@ class Host:
         """Accept findings of the last check; how many."""
         state = self.watched.state
         return len(accept(state, self.tree, Choice(**choice), "tester", why, state.host_key(), 1.0))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder on a disk, as hosts have: tmpfs keeps no time for a write by mmap, and counts names in a folder's size."""
+    with on_disk() as folder:
+        yield folder
+
+
+@contextmanager
+def on_disk() -> Iterator[Path]:
+    """A folder below /var/tmp until the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-integrity-", dir="/var/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -64,10 +64,9 @@ def _write_and_hide(disk: Disk) -> None:
     before = (disk.tree / "file").stat()
     (disk.tree / "file").write_bytes(b"T" + MARK[1:])
     disk.unmount()
-    stamp = f"@{before.st_mtime_ns // 10**9:x}"
-    extra = {field: (before_ns % 10**9) << 2 for field, before_ns in (("mtime", before.st_mtime_ns), ("ctime", before.st_ctime_ns))}
-    for field, value in extra.items():
-        disk.debugfs(f"sif file {field} {stamp}", f"sif file {field}_extra {value}")
+    for field, time_ns in (("mtime", before.st_mtime_ns), ("ctime", before.st_ctime_ns)):
+        seconds, rest = divmod(time_ns, 10**9)
+        disk.debugfs(f"sif file {field} @{seconds:x}", f"sif file {field}_extra {rest << 2}")
     disk.mount()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gatepost.integrity.entry import shown
 from gatepost.integrity.report import Report
-from tests.integrity.conftest import Host
+from tests.integrity.conftest import Host, on_disk
 from tests.support.mutations import MUTATIONS, Mutation, table
 
 ROOT = os.geteuid() == 0
@@ -23,9 +23,13 @@ def _folder(mutation: Mutation) -> str:
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Report]]:
+def reports() -> Iterator[dict[str, Report]]:
     """All changes made at once, each in its folder, then looked at both ways."""
-    host = Host(tmp_path_factory.mktemp("mutations"))
+    with on_disk() as folder:
+        yield from _reports(Host(folder))
+
+
+def _reports(host: Host) -> Iterator[dict[str, Report]]:
     for mutation in POSSIBLE:
         (host.tree / _folder(mutation)).mkdir(parents=True)
         mutation.prepare(host.tree / _folder(mutation))
