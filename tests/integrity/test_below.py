@@ -70,6 +70,7 @@ def _write_and_hide(disk: Disk) -> None:
     disk.mount()
 
 
+@pytest.mark.xdist_group("loop")  # beside others the second mount may get another device, which is a change too
 @pytest.mark.parametrize("change", [_write_below, _write_and_hide])
 def test_only_reading_the_content_finds_it(disk: Disk, tmp_path: Path, change: Callable[[Disk], None]) -> None:
     host = Host(tmp_path)
