@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import smtplib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,7 +38,10 @@ def test_scanning_goes_on_while_signatures_come_and_go(gateway: Callable[..., Ga
     answers: list[int] = []
 
     def code(word: str) -> int:
-        answers.append(send(running.smtp, mail("letter", f"this has the word {word}\r\n"), forwarded=STRANGER)[0])
+        try:
+            answers.append(send(running.smtp, mail("letter", f"this has the word {word}\r\n"), forwarded=STRANGER)[0])
+        except (OSError, smtplib.SMTPException):
+            return 421  # a front that ends hangs up on who has not begun a mail; the sender comes again
         return answers[-1]
 
     assert code("alpha") == 250

@@ -14,7 +14,7 @@ from gatepost.firewall.lab import Lab, cells
 
 SITE = Path(__file__).resolve().parents[3] / "examples" / "widget" / "site.toml"
 POLICY = read_policy(SITE)
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("lab")]
 ASKED = ["203.0.113.1", "203.0.113.25", "2001:db8:2::3", "192.168.3.45"]
 RELAY = "192.168.2.3"
 """Where the published address leads."""
