@@ -88,8 +88,10 @@ def _catch_text(found: Sequence[Catch]) -> str:
 def _pdf(page: str) -> bytes:
     try:
         weasyprint = import_module("weasyprint")
-    except ImportError:
-        raise RenderError("PDF needs WeasyPrint; install gatepost[report], or choose --format html") from None
+    except (ImportError, OSError):
+        raise RenderError(
+            "PDF needs WeasyPrint and the Debian package libpangoft2-1.0-0; install gatepost[report], or choose --format html"
+        ) from None
     made: bytes = weasyprint.HTML(string=page, url_fetcher=_nothing).write_pdf()
     return made
 

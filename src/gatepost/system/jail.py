@@ -130,8 +130,11 @@ def _checked(result: int) -> int:
 
 def _namespaces(jail: Jail) -> None:
     user, group = os.geteuid(), os.getegid()
-    kinds = _CLONE_NEWUSER | _CLONE_NEWIPC | (0 if jail.network else _CLONE_NEWNET)
-    _checked(_libc.unshare(kinds))
+    kinds = _CLONE_NEWIPC | (0 if jail.network else _CLONE_NEWNET)
+    if _libc.unshare(kinds | _CLONE_NEWUSER) < 0:
+        # Below a chroot nobody may make a user namespace, but root can do without one.
+        _checked(_libc.unshare(kinds))
+        return
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
