@@ -11,7 +11,7 @@ import pytest
 
 from gatepost.firewall.compile import compile_policy, reload_text
 from gatepost.firewall.declare import Policy, declare
-from gatepost.firewall.nft import rehearse
+from gatepost.firewall.nft import apart, rehearse
 from gatepost.site.load import loads
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def widget(widget_text: str) -> Policy:
 @pytest.fixture(scope="session")
 def needs_nft() -> None:
     """Skip a test that loads rules into a network namespace of its own."""
-    if shutil.which("nft") is None or subprocess.run(["unshare", "--net", "--user", "--map-root-user", "true"], check=False).returncode:
+    if shutil.which("nft") is None or subprocess.run([*apart(), "true"], check=False).returncode:
         pytest.skip("needs nft and leave to make network namespaces")
 
 

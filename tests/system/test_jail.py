@@ -41,7 +41,9 @@ def in_child(deed: Callable[[], object], jail: Jail | None) -> str:
 
 
 def unshare() -> None:
-    if ctypes.CDLL(None, use_errno=True).unshare(0x10000000) < 0:
+    """A user namespace, or a network namespace, which root can make also below a chroot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x10000000) < 0 and libc.unshare(0x40000000) < 0:
         raise PermissionError(ctypes.get_errno())
 
 

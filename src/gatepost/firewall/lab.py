@@ -124,6 +124,8 @@ class Lab:
             for space in self.spaces.values():
                 _ip("netns", "add", space)
                 _ip("-n", space, "link", "set", "lo", "up")
+                # Without this an interface first asks for a second whether its address is taken, and finds no neighbour meanwhile.
+                _run("ip", "netns", "exec", space, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
             for name in self.policy.zones:
                 self._zone(name)
             fw = self.spaces[FIREWALL]
