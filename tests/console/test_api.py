@@ -32,7 +32,7 @@ def test_a_program_searches_looks_asks_and_releases(home: House) -> None:
 
     assert [row["id"] for row in rows] == [identifier]
     assert mail["parts"][0]["text"] == "x\n"
-    assert plan["next_hop"] == "mail.widget.example:25"
+    assert plan["forecast"]["next_hop"] == "mail.widget.example:25"
     assert (done.status_code, len(home.desk.sent)) == (200, 1)
     assert "released" in str(client.get(f"{BASE}/messages/{identifier}", headers=token).json()["story"])
 

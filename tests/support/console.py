@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from gatepost.console.accounts import Accounts
 from gatepost.console.app import application
 from gatepost.console.database import Database
-from gatepost.console.desk import DeskError, Light
+from gatepost.console.desk import DeskError, Forecast, Light
 from gatepost.console.rights import Role
 from gatepost.console.sessions import Sessions
 from gatepost.console.visit import Console
@@ -58,8 +58,24 @@ class QuarantineDesk:
     """Acts on the quarantine itself; what goes out is kept in `sent`. With `broken` the next hop takes nothing."""
 
     quarantine: Quarantine
+    journal: SqliteJournal
     sent: list[tuple[Envelope, bytes]] = field(default_factory=list)
     broken: bool = False
+
+    def forecast(self, identifier: str, address: str, *, probe: bool = True) -> Forecast:
+        try:
+            seen = self.quarantine.forecast(identifier, address)
+        except QuarantineError as error:
+            raise DeskError(str(error)) from None
+        answer = "" if not probe else "451 4.4.1 no answer" if self.broken else "250 2.1.5 ok"
+        to = seen.envelope.recipients[0]
+        return Forecast(seen.envelope.sender, to, seen.digest, seen.size, "mail.widget.example:25", answer, not self.broken, seen.others)
+
+    def tell(self, kind: str, subject: str, data: dict[str, object]) -> None:
+        self.journal.append([Event(NOW, kind, subject, data)], sync=True)
+
+    def post(self, recipient: str, content: bytes) -> None:
+        self.sent.append((Envelope("", (recipient,)), content))
 
     def release(self, identifier: str, address: str, by: str) -> None:
         if self.broken:
@@ -137,7 +153,7 @@ def house(folder: Path) -> House:
     journal = SqliteJournal(folder / "journal.sqlite")
     contents = Contents(folder / "quarantine", KEY)
     quarantine = Quarantine(contents, journal, clock)
-    desk = QuarantineDesk(quarantine)
+    desk = QuarantineDesk(quarantine, journal)
     database = Database(folder / "console.sqlite")
     sessions = Sessions(database, clock, site.console.idle, site.console.longest)
     console = Console(site, journal, contents, desk, Accounts(database, clock), sessions, clock)

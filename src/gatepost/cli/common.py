@@ -15,7 +15,7 @@ from gatepost.journal.interface import JournalError
 from gatepost.journal.store import SqliteJournal
 from gatepost.report.story import moment, printable
 from gatepost.services.keeper import KeeperError, ask_once
-from gatepost.services.messages import Done, Health, Note, Request
+from gatepost.services.messages import Answer, Note, Request
 from gatepost.site.load import load
 from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
@@ -62,7 +62,7 @@ def journal_of(site: Site) -> SqliteJournal:
         fail(str(error))
 
 
-def ask_keeper(site: Site, request: Request) -> Done | Health:
+def ask_keeper(site: Site, request: Request) -> Answer:
     """Have the keeper do something."""
     path = Path(site.site.run) / "keeper.sock"
     try:

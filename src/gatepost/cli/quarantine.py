@@ -17,10 +17,11 @@ from gatepost.cli.log import table
 from gatepost.journal.interface import JournalError, Query
 from gatepost.journal.states import State
 from gatepost.mail.act.contents import ContentError, Contents
-from gatepost.mail.act.quarantine import Quarantine, QuarantineError
+from gatepost.mail.act.quarantine import FALSE_ALARM, Quarantine, QuarantineError
+from gatepost.mail.act.quarantine import false_alarm as false_alarm_of
 from gatepost.report.story import plain, story
 from gatepost.services import keys
-from gatepost.services.messages import Delete, Release
+from gatepost.services.messages import Delete, Foresee, Foreseen, Note, Release
 from gatepost.site.model import Site
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -101,14 +102,42 @@ def _quarantine(site: Site) -> Quarantine:
 
 
 @app.command()
-def release(identifier: Id, recipient: To, site: SiteOption = SITE) -> None:
+def forecast(identifier: Id, recipient: To, site: SiteOption = SITE) -> None:
+    """Say what a release would do, and ask the next hop whether it would take the mail. Nothing is released.
+
+    Example:
+
+        gatepost quarantine forecast 1M84KHRVTA6EBD bob@widget.example
+    """
+    seen = ask_keeper(site_of(site), Foresee(identifier.upper(), recipient))
+    assert isinstance(seen, Foreseen)
+    lines = [
+        f"from {seen.envelope.sender or '<>'} to {seen.envelope.recipients[0]} alone, by way of {seen.next_hop}",
+        f"{seen.size:,} bytes, SHA-256 {seen.digest}",
+        *([f"{seen.next_hop} says to it: {seen.reply.code} {seen.reply.status} {seen.reply.text}"] if seen.reply else []),
+        *([f"it stays held for {', '.join(seen.others)}"] if seen.others else []),
+    ]
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+
+
+@app.command()
+def release(
+    identifier: Id,
+    recipient: To,
+    site: SiteOption = SITE,
+    false_alarm: Annotated[bool, typer.Option("--false-alarm", help="The finding was wrong; the reports count it.")] = False,
+) -> None:
     """Deliver a held mail, byte for byte, to one of its recipients.
 
     Example:
 
         gatepost quarantine release 1M84KHRVTA6EBD bob@widget.example
     """
-    ask_keeper(site_of(site), Release(identifier.upper(), recipient, getpass.getuser()))
+    declared, who = site_of(site), getpass.getuser()
+    ask_keeper(declared, Release(identifier.upper(), recipient, who))
+    if false_alarm:
+        row = next(one for one in journal_of(declared).search(Query(id=identifier, recipient=recipient)))
+        ask_keeper(declared, Note(FALSE_ALARM, row.id, false_alarm_of(row, who)))
     sys.stdout.write(f"released to {printable(recipient)}\n")
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from gatepost.cli.common import SITE, JsonOption, SiteOption, ask_keeper, moment, site_of
 from gatepost.services.health import judge
-from gatepost.services.messages import Done, Health, Look
+from gatepost.services.messages import Health, Look
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -25,7 +25,7 @@ def status(site: SiteOption = SITE, json_lines: JsonOption = False) -> None:
         gatepost status
     """
     health = ask_keeper(site_of(site), Look())
-    assert not isinstance(health, Done)
+    assert isinstance(health, Health)
     sentence, well = judge(health, time.time())
     if json_lines:
         beat = health.beat

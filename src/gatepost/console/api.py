@@ -74,7 +74,7 @@ def _held_one(visit: Visit) -> Any:
 
 def _plan(visit: Visit) -> Any:
     made = quarantine.plan(visit, visit.request.path_params["id"], visit.asked("recipient"))
-    return {"row": asdict(made.row), "next_hop": made.next_hop}
+    return {"row": asdict(made.row), "forecast": asdict(visit.console.desk.forecast(made.row.id, made.row.recipient))}
 
 
 def _deed(chosen: str) -> Callable[[Visit], Any]:

@@ -25,8 +25,29 @@ class Light:
     overloaded: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a release would do: hand `size` bytes with this digest to `next_hop`, from `sender` to `recipient` and to nobody else.
+
+    `answer` is what the next hop says to it now ("" when it was not asked), `taken` whether that is a yes. `others` stay as they are.
+    """
+
+    sender: str
+    recipient: str
+    digest: str
+    size: int
+    next_hop: str
+    answer: str
+    taken: bool
+    others: tuple[str, ...] = ()
+
+
 class Desk(Protocol):
     """Who acts on mail."""
+
+    def forecast(self, identifier: str, recipient: str, *, probe: bool = True) -> Forecast:
+        """What a release would do; with `probe` the next hop is asked whether it would take this mail's sender and recipient."""
+        ...
 
     def release(self, identifier: str, recipient: str, by: str) -> None:
         """Deliver a kept mail to one of its recipients; `by` is the person who decided."""
@@ -34,6 +55,14 @@ class Desk(Protocol):
 
     def delete(self, identifier: str, recipient: str, by: str) -> None:
         """Delete a kept mail for one of its recipients."""
+        ...
+
+    def tell(self, kind: str, subject: str, data: dict[str, object]) -> None:
+        """Have something written into the journal that is not a step of a mail."""
+        ...
+
+    def post(self, recipient: str, content: bytes) -> None:
+        """Send a mail of our own to one of our recipients."""
         ...
 
     def light(self) -> Light:

@@ -98,8 +98,12 @@ class Journal(Protocol):
         """Write events in one transaction: all or none. With `sync` they are on the disk when this returns."""
         ...
 
-    def events(self, subject: str = "", kind: str = "", after: int = 0, limit: int = 1000) -> list[tuple[int, Event]]:
-        """Events with their numbers, oldest first."""
+    def events(self, subject: str = "", kind: str = "", after: int = 0, limit: int = 1000, since: float = 0.0) -> list[tuple[int, Event]]:
+        """Events with their numbers, oldest first; with `since`, those of that time (seconds since the epoch) or later."""
+        ...
+
+    def newest(self, kind: str, limit: int = 100) -> list[Event]:
+        """The last events of a kind, newest first; a kind that ends in a dot stands for all that begin so."""
         ...
 
     def search(self, query: Query) -> list[Row]:
@@ -108,6 +112,10 @@ class Journal(Protocol):
 
     def count(self, query: Query, by: Column = "state", most: int = 0) -> Mapping[str, int]:
         """How many rows match, by state, verdict or direction. With `most` above 0 counting ends there, whichever rows come first."""
+        ...
+
+    def judged(self, since: float, until: float) -> Iterator[Event]:
+        """The event of each judged mail, oldest first."""
         ...
 
     def facts(self, since: float, until: float) -> Iterator[tuple[float, Mapping[str, Any]]]:

@@ -26,15 +26,25 @@ TRIGRAM = 3
 MOST_TRIGRAMS = 16
 
 
-def events_sql(subject: str, kind: str, after: int, limit: int) -> Sql:
-    """Events of one subject or kind, in order."""
+def events_sql(subject: str, kind: str, after: int, limit: int, since: float) -> Sql:
+    """Events of one subject or kind, from one time on, in order."""
     conditions = ["sequence > ?"]
     values: list[Any] = [after]
     for column, value in (("subject", subject), ("kind", kind)):
         if value:
             conditions.append(f"{column} = ?")
             values.append(value)
+    if since:
+        conditions.append("at >= ?")
+        values.append(since)
     return f"SELECT sequence, body FROM events WHERE {' AND '.join(conditions)} ORDER BY sequence LIMIT ?", [*values, limit]  # noqa: S608
+
+
+def newest_sql(kind: str, limit: int) -> Sql:
+    """The bodies of the last events of a kind, or with "firewall." of all kinds that begin so, newest first."""
+    if kind.endswith("."):
+        return "SELECT body FROM events WHERE kind >= ? AND kind < ? ORDER BY sequence DESC LIMIT ?", [kind, kind[:-1] + "/", limit]
+    return "SELECT body FROM events WHERE kind = ? ORDER BY at DESC LIMIT ?", [kind, limit]
 
 
 def search_sql(query: Query) -> Sql:

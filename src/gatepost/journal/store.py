@@ -212,11 +212,16 @@ class SqliteJournal:
             self._readers.connection = connection
         return connection
 
-    def events(self, subject: str = "", kind: str = "", after: int = 0, limit: int = 1000) -> list[tuple[int, Event]]:
-        """Events with their numbers, oldest first."""
+    def events(self, subject: str = "", kind: str = "", after: int = 0, limit: int = 1000, since: float = 0.0) -> list[tuple[int, Event]]:
+        """Events with their numbers, oldest first; with `since`, those of that time (seconds since the epoch) or later."""
         with _named(self._path):
-            rows = self._reader().execute(*search.events_sql(subject, kind, after, limit))
+            rows = self._reader().execute(*search.events_sql(subject, kind, after, limit, since))
             return [(number, chain.read(body)) for number, body in rows]
+
+    def newest(self, kind: str, limit: int = 100) -> list[Event]:
+        """The last events of a kind, newest first; a kind that ends in a dot stands for all that begin so."""
+        with _named(self._path):
+            return [chain.read(body) for (body,) in self._reader().execute(*search.newest_sql(kind, limit))]
 
     def search(self, query: Query) -> list[Row]:
         """Rows that match, newest first."""
@@ -228,13 +233,16 @@ class SqliteJournal:
         with _named(self._path):
             return dict(self._reader().execute(*search.count_sql(query, by, most)).fetchall())
 
-    def facts(self, since: float, until: float) -> Iterator[tuple[float, Mapping[str, Any]]]:
-        """Time and data of each judged mail, for the tally."""
+    def judged(self, since: float, until: float) -> Iterator[Event]:
+        """The event of each judged mail, oldest first."""
         sql = "SELECT body FROM events WHERE kind = 'mail.judged' AND at >= ? AND at < ? ORDER BY at"
         with _named(self._path):
             for (body,) in self._reader().execute(sql, (since, until)):
-                event = chain.read(body)
-                yield event.at, event.data
+                yield chain.read(body)
+
+    def facts(self, since: float, until: float) -> Iterator[tuple[float, Mapping[str, Any]]]:
+        """Time and data of each judged mail, for the tally."""
+        return ((event.at, event.data) for event in self.judged(since, until))
 
     def look(self) -> Glance:
         """Check the database itself and the anchor, but not every link: quick enough for each hour."""

@@ -22,6 +22,7 @@ STEPS = {
     "mail.releasing": "release begun",
     "mail.released": "released",
     "mail.deleted": "deleted",
+    "feedback.false-alarm": "called a false alarm",
     "mail.unkept": "bytes removed from quarantine",
 }
 

@@ -19,17 +19,18 @@ import uvicorn
 from gatepost.console.accounts import Accounts
 from gatepost.console.app import application
 from gatepost.console.database import Database
-from gatepost.console.desk import DeskError, Light
+from gatepost.console.desk import DeskError, Forecast, Light
 from gatepost.console.sessions import Sessions
 from gatepost.console.visit import Console
 from gatepost.journal.interface import JournalError
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act.contents import Contents
+from gatepost.mail.act.deliver import succeeded
 from gatepost.services import keys
 from gatepost.services.health import judge
 from gatepost.services.keeper import KeeperError, ask_once
 from gatepost.services.keys import KeyFileError
-from gatepost.services.messages import Delete, Done, Health, Look, Release, Request
+from gatepost.services.messages import Answer, Delete, Foresee, Foreseen, Health, Look, Note, Post, Release, Request
 from gatepost.site.base import parse_endpoint
 from gatepost.site.model import Site
 
@@ -54,6 +55,23 @@ class KeeperDesk:
         """Delete a kept mail for one of its recipients."""
         self._ask(Delete(identifier, recipient, by))
 
+    def forecast(self, identifier: str, recipient: str, *, probe: bool = True) -> Forecast:
+        """What a release would do."""
+        seen = self._ask(Foresee(identifier, recipient, probe))
+        assert isinstance(seen, Foreseen)
+        reply, to = seen.reply, seen.envelope.recipients[0]
+        answer = f"{reply.code} {reply.status} {reply.text}".strip() if reply else ""
+        taken = reply is not None and succeeded(reply)
+        return Forecast(seen.envelope.sender, to, seen.digest, seen.size, seen.next_hop, answer, taken, seen.others)
+
+    def tell(self, kind: str, subject: str, data: dict[str, object]) -> None:
+        """Have something written into the journal."""
+        self._ask(Note(kind, subject, data))
+
+    def post(self, recipient: str, content: bytes) -> None:
+        """Send a mail of our own."""
+        self._ask(Post(recipient, content))
+
     def light(self) -> Light:
         """How the gateway is now."""
         try:
@@ -65,7 +83,7 @@ class KeeperDesk:
         beat = health.beat
         return Light(well, sentence, beat.workers, beat.waiting, beat.overloaded) if beat else Light(well, sentence)
 
-    def _ask(self, request: Request) -> Done | Health:
+    def _ask(self, request: Request) -> Answer:
         try:
             return ask_once(self._path, request)
         except KeeperError as error:

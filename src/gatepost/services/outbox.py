@@ -48,7 +48,7 @@ class Routes:
 
     def to(self, recipient: str) -> SmtpHop:
         """The next hop for a recipient."""
-        written = self._site.mail.smtp.next_hop or self._site.next_hop(domain_of(recipient))
+        written = next_hop_of(self._site, recipient)
         if written not in self._hops:
             self._hops[written] = SmtpHop(hop(self._site, written))
         return self._hops[written]
@@ -106,6 +106,27 @@ async def _send(site: Site, envelope: Envelope, content: bytes) -> None:
 def _demand(recipient: str, reply: Reply) -> None:
     if not succeeded(reply):
         raise NotSentError(f"{recipient}: {reply.code} {reply.status} {reply.text}")
+
+
+async def _probe(site: Site, envelope: Envelope) -> Reply:
+    routes = Routes(site)
+    try:
+        transaction = routes.begin(envelope, {})
+        reply = await transaction.recipient(envelope.recipients[0], *envelope.recipient_parameters[:1])
+        await transaction.abandon()
+        return reply
+    finally:
+        routes.close()
+
+
+def probe(site: Site, envelope: Envelope) -> Reply:
+    """What the next hop says to sender and recipient of a mail for one, which is not sent then. Blocks; not for an event loop."""
+    return asyncio.run(_probe(site, replace(envelope, sender_parameters=())))
+
+
+def next_hop_of(site: Site, recipient: str) -> str:
+    """Where mail to this recipient goes on to, as the site file writes it."""
+    return site.mail.smtp.next_hop or site.next_hop(domain_of(recipient))
 
 
 def send(site: Site, envelope: Envelope, content: bytes) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from gatepost.console.door import SESSION, keep_cookie
-from gatepost.console.screens.quarantine import next_hop_of
 from gatepost.console.sessions import Link
 from gatepost.console.visit import Refused, Visit
 from gatepost.journal.interface import Query, Row
@@ -23,7 +22,7 @@ def show(visit: Visit) -> Response:
     if link.kind == "login":
         return visit.page("link.html", link=link, row=None, next_hop="")
     row = _row(visit, link)
-    return visit.page("link.html", link=link, row=row, next_hop=next_hop_of(visit.console.site, row.recipient))
+    return visit.page("link.html", link=link, row=row, next_hop=visit.console.desk.forecast(row.id, row.recipient, probe=False).next_hop)
 
 
 def use(visit: Visit) -> Response:

@@ -9,28 +9,28 @@ from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
-from gatepost.console.desk import DeskError
+from gatepost.console.desk import DeskError, Forecast
 from gatepost.console.listing import TEXTS, VERDICTS, chips, page, query_of
 from gatepost.console.preview import preview
 from gatepost.console.rights import Right, Role
 from gatepost.console.visit import Refused, Visit
 from gatepost.journal.interface import Query, Row
 from gatepost.journal.states import State
-from gatepost.mail.act.quarantine import RELEASABLE
-from gatepost.mail.decide.direction import domain_of
-from gatepost.site.model import Site
+from gatepost.mail.act.quarantine import FALSE_ALARM, RELEASABLE, false_alarm
 
 MOST_ROWS = 10_000
 MOST_PICKS = 500
+MOST_PROBES = 20
+"""Picks for which the next hop is asked in advance; for more the page would be long in coming."""
 ACTS = ("release", "delete")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one pick will do: the row, and for a release the next hop that gets its bytes."""
+    """What one pick will do: the row, and for a release its forecast."""
 
     row: Row
-    next_hop: str
+    forecast: Forecast | None = None
 
     @property
     def pick(self) -> str:
@@ -85,7 +85,11 @@ def one(visit: Visit) -> Response:
 
 def confirm(visit: Visit) -> Response:
     """Say what will happen, before it does."""
-    return visit.page("confirm.html", act=_act(visit), plans=_plans(visit))
+    chosen, plans = _act(visit), _plans(visit)
+    if chosen == "release":
+        probe = len(plans) <= MOST_PROBES
+        plans = [replace(one, forecast=visit.console.desk.forecast(one.row.id, one.row.recipient, probe=probe)) for one in plans]
+    return visit.page("confirm.html", act=chosen, plans=plans)
 
 
 def _act(visit: Visit) -> str:
@@ -105,18 +109,13 @@ def _plans(visit: Visit) -> list[Plan]:
 
 
 def plan(visit: Visit, identifier: str, recipient: str) -> Plan:
-    """What releasing this mail to this recipient would do."""
+    """The row that a deed would be done to, if it can be."""
     row = next((row for row in rows_of(visit, identifier) if row.recipient == recipient.lower()), None)
     if row is None:
         raise Refused(404, visit.words("This mail was not for this recipient."))
     if row.state not in RELEASABLE:
         raise Refused(409, visit.words("This mail is no longer held for this recipient."))
-    return Plan(row, next_hop_of(visit.console.site, row.recipient))
-
-
-def next_hop_of(site: Site, recipient: str) -> str:
-    """Where mail to this recipient goes on to."""
-    return site.mail.smtp.next_hop or site.next_hop(domain_of(recipient))
+    return Plan(row)
 
 
 def act(visit: Visit) -> Response:
@@ -135,6 +134,11 @@ def act(visit: Visit) -> Response:
 
 def carry_out(visit: Visit, chosen: str, row: Row) -> None:
     """Release or delete one mail for one recipient, and write down who did."""
-    deed = visit.console.desk.release if chosen == "release" else visit.console.desk.delete
-    deed(row.id, row.recipient, visit.user.name)
+    desk, who = visit.console.desk, visit.user.name
+    if chosen == "release":
+        desk.release(row.id, row.recipient, who)
+    else:
+        desk.delete(row.id, row.recipient, who)
+    if chosen == "release" and visit.sent("alarm") == "false":
+        desk.tell(FALSE_ALARM, row.id, false_alarm(row, who))
     visit.console.accounts.note(visit.user.name, visit.client, f"{chosen}d", f"{row.id} {row.recipient}")

@@ -9,6 +9,7 @@ them the mail is still held.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,6 +35,15 @@ class QuarantineError(Exception):
     """What was asked cannot be done; nothing was changed."""
 
 
+FALSE_ALARM = "feedback.false-alarm"
+"""The kind of event that says that a finding was wrong; it moves no mail."""
+
+
+def false_alarm(row: Row, by: str) -> dict[str, object]:
+    """The data of a FALSE_ALARM about the mail of a row: who says so, and which finding by which rule."""
+    return {"recipient": row.recipient, "by": by, "finding": row.verdict, "name": row.reason, "rule": row.rule, "digest": row.digest}
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """One kept mail: a row for each recipient, who sent it to whom, and its story so far."""
@@ -41,6 +51,16 @@ class Held:
     rows: tuple[Row, ...]
     envelope: Envelope
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a release will hand on, and what becomes of the mail: its envelope, digest and size; for whom it stays held after it."""
+
+    envelope: Envelope
+    digest: str
+    size: int
+    others: tuple[str, ...]
 
 
 class Quarantine:
@@ -87,6 +107,13 @@ class Quarantine:
         self._tell("mail.releasing", row, by)
         send(_only(held.envelope, row.recipient), (prefix(held, row) if prefix else b"") + data)
         self._tell("mail.released", row, by)
+
+    def forecast(self, identifier: str, recipient: str) -> Forecast:
+        """What `release` would do, by the same steps, short of doing it; what `release` would refuse is refused here."""
+        held, row = self._row(identifier, recipient, RELEASABLE)
+        data = self._contents.get(row.digest)
+        others = tuple(one.recipient for one in held.rows if one is not row and one.state is State.QUARANTINED)
+        return Forecast(_only(held.envelope, row.recipient), hashlib.sha256(data).hexdigest(), len(data), others)
 
     def delete(self, identifier: str, recipient: str, by: str) -> None:
         """Delete a kept mail for one recipient; its bytes go when it is held for nobody else."""
