@@ -16,6 +16,7 @@ import pytest
 from gatepost.integrity.audit.finding import Severity
 from gatepost.integrity.audit.host import Host as Audited
 from gatepost.integrity.audit.host import audit
+from gatepost.integrity.dpkg import Dpkg
 from gatepost.integrity.report import Report, Status
 from gatepost.site.integrity import Allowed, Integrity
 from tests.integrity.conftest import Host
@@ -32,6 +33,23 @@ PACKAGES = (
     "openssh-server cron postfix nginx apache2 rsyslog logrotate man-db dbus systemd sudo iputils-ping dovecot-imapd python3-requests "
     "initramfs-tools fontconfig nftables at screen bind9 polkitd rspamd locales tcpdump info"
 )
+MANY = 100
+"""So many packages are upgraded at once."""
+
+UPDATES = "etc/apt/preferences.d/without-updates"
+WITHOUT = "".join(f"Package: *\nPin: release {which}\nPin-Priority: -1\n\n" for which in ("l=Debian-Security", "n=bookworm-updates"))
+FAMILIES = {
+    "php8.2-": "bcmath bz2 cgi cli curl dba enchant fpm gd gmp imap interbase intl ldap mbstring mysql odbc opcache pgsql pspell readline snmp soap "
+    "sqlite3 sybase tidy xml xsl zip",
+    "dovecot-": "auth-lua gssapi imapd ldap lmtpd managesieved mysql pgsql pop3d sieve solr sqlite submissiond",
+    "rsyslog-": "gnutls gssapi hiredis mysql openssl pgsql relp snmp",
+    "libnginx-mod-": "http-geoip http-image-filter http-perl http-xslt-filter mail stream stream-geoip",
+    "libsasl2-modules-": "gssapi-mit ldap otp sql",
+    "": "apache2 apt-utils bind9 bind9-dnsutils brotli expat ghostscript gsasl haproxy imagemagick jq libarchive-tools libnss3-tools mariadb-client-core "
+    "mariadb-common nginx openssl parted perl poppler-utils postgresql-client python3.11-venv redis rsync rsyslog ruby3.1 sasl2-bin squidclient "
+    "strongswan strongswan-pki xz-utils",
+}
+"""Packages of Debian 12 that had security updates since its last point release, by the beginning of their names."""
 
 
 class Chroot(Host):
@@ -51,8 +69,8 @@ class Chroot(Host):
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
-@pytest.fixture(scope="module")
-def debian(tmp_path_factory: pytest.TempPathFactory) -> Chroot:
+def _fresh(folder: Path) -> Chroot:
+    """A Debian of its own, not yet described."""
     if not os.environ.get("GATEPOST_LONG"):
         pytest.skip("long: set GATEPOST_LONG=1 to install real packages in a chroot")
     if os.geteuid() or not shutil.which("debootstrap"):
@@ -67,13 +85,31 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Chroot:
         if made.returncode:
             pytest.skip("debootstrap cannot make a tree here: no mirror?")
         (BASE / ".done").touch()
-    host = Chroot(tmp_path_factory.mktemp("debian"), Integrity(role="relay"))
+    host = Chroot(folder, Integrity(role="relay"))
     subprocess.run(["cp", "-a", "--reflink=auto", BASE, host.tree], check=True)
     for path in LENT:
         subprocess.run(["cp", "-aLT", f"/{path}", host.tree / path], check=False, capture_output=True)
     # Containers are often set to throw archives away; an ordinary host keeps them.
     (host.tree / "etc/apt/apt.conf.d/docker-clean").unlink(missing_ok=True)
     host.run("apt-get update -qq")
+    return host
+
+
+@pytest.fixture(scope="module")
+def debian(tmp_path_factory: pytest.TempPathFactory) -> Chroot:
+    host = _fresh(tmp_path_factory.mktemp("debian"))
+    host.init()
+    return host
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Chroot:
+    """A Debian with many packages of the last point release, whose security updates are waiting."""
+    host = _fresh(tmp_path_factory.mktemp("behind"))
+    (host.tree / UPDATES).write_text(WITHOUT)
+    wanted = " ".join(start + end for start, ends in FAMILIES.items() for end in ends.split())
+    host.run(f"apt-get install -y -qq --no-install-recommends {wanted}")
+    (host.tree / UPDATES).unlink()
     host.init()
     return host
 
@@ -117,9 +153,32 @@ def test_removals_leave_nothing_unexplained(debian: Chroot) -> None:
 def test_one_planted_byte_under_cover_of_an_upgrade_is_exactly_one_finding(debian: Chroot) -> None:
     debian.init()
     debian.run("apt-get install -y -qq --no-install-recommends less tree")
-    program = debian.tree / "usr/bin/tree"
+    _flip(debian.tree / "usr/bin/tree")
+
+    assert _paths(debian.check()) == ["/usr/bin/tree"]
+
+
+def test_an_upgrade_of_a_hundred_packages_is_a_line_a_package_and_one_planted_byte_one_finding(behind: Chroot) -> None:
+    before = Dpkg(behind.tree).versions
+    behind.run("apt-get upgrade -y -qq")
+    upgraded = {name for name, version in Dpkg(behind.tree).versions.items() if before.get(name) != version}
+    if len(upgraded) < MANY:
+        pytest.skip(f"the mirror has only {len(upgraded)} updates for these packages; add others to FAMILIES")
+    report = behind.check()
+    lines = [one.by.removeprefix("package ") for one in report.explained if one.by.startswith("package ")]
+
+    assert (_paths(report), report.status) == ([], Status.WELL)
+    assert (len(lines), set(lines)) == (len(upgraded), upgraded)
+
+    _flip(behind.tree / "usr/bin/jq")
+    for full in (True, False):
+        assert _paths(behind.check(full=full)) == ["/usr/bin/jq"]
+
+
+def _flip(program: Path) -> None:
+    """Change one bit of one byte, and put the time of the file back."""
+    status = program.stat()
     data = bytearray(program.read_bytes())
     data[5000] ^= 1
     program.write_bytes(data)
-
-    assert _paths(debian.check()) == ["/usr/bin/tree"]
+    os.utime(program, ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -12,6 +12,7 @@ import getpass
 import json
 import os
 import platform
+import signal
 import smtplib
 import sys
 import time
@@ -25,6 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gatepost.cli.audit_table import show_findings
+from gatepost.cli.integrity_events import DEFAULT_SITE, journal_of, keeping, said, told_problems
 from gatepost.integrity import accept as accepting
 from gatepost.integrity import baseline as baselines
 from gatepost.integrity import html, notify, sign, text
@@ -54,7 +56,6 @@ from gatepost.site.problem import SiteError
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
 
 BROKEN = 2
-DEFAULT_SITE = Path("/etc/gatepost/site.toml")
 DEFAULT_STATE = Path("/var/lib/gatepost")
 
 SiteFile = Annotated[Path | None, typer.Option("--site", help=f"The site file; {DEFAULT_SITE} when it is there, else a default policy.")]
@@ -199,6 +200,7 @@ def check(
     with _progress(_known_entries(watched)) as bar:
         report = run_check(watched, Options(True if full else False if quick else None, nonce), bar)
     _show(report, as_json)
+    notify.events(report, journal_of(site))
     if mail:
         _send(watched, report)
     raise typer.Exit(report.status.exit_status)
@@ -273,8 +275,10 @@ def verify_report(
         trusted = (sign.public_key(line),)
     else:
         trusted = (watched_host(site, Path("/"), state).state.host_key().public,)
-    file = _newest(file)
-    found = reports.verify(file, trusted, nonce=nonce, now=time.time(), max_hours=max_hours)
+    with told_problems(journal_of(site), str(file)) as problems:
+        file = _newest(file)
+        found = reports.verify(file, trusted, nonce=nonce, now=time.time(), max_hours=max_hours)
+        problems.extend(found.problems)
     if as_json:
         print(
             json.dumps(
@@ -295,19 +299,30 @@ def verify_report(
 @app.command()
 @_told
 def seal(
-    key: Key = None, who: Who = "", why: Why = "baseline", site: SiteFile = None, root: Root = Path("/"), state: StateFolder = None
+    key: Key = None,
+    who: Who = "",
+    why: Why = "baseline",
+    site: SiteFile = None,
+    root: Root = Path("/"),
+    state: StateFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     """Sign a baseline that waits for a key kept elsewhere, and put it in force."""
     watched = watched_host(site, root, state)
     digest = baselines.seal_pending(watched.state, _signer(watched, key), who or _caller(), why)
-    print(f"baseline {digest[:12]} is signed and in force")
+    print(json.dumps({"baseline": digest, "in_force": True}) if as_json else f"baseline {digest[:12]} is signed and in force")
 
 
 @app.command("key")
 @_told
-def make_key(file: Annotated[Path, typer.Argument(help="Where the private key goes: best a stick that leaves the host.")]) -> None:
+def make_key(
+    file: Annotated[Path, typer.Argument(help="Where the private key goes: best a stick that leaves the host.")], as_json: AsJson = False
+) -> None:
     """Make a signing key; GATEPOST_PASSPHRASE locks it."""
     made = sign.make_key(file, os.environ.get("GATEPOST_PASSPHRASE", "").encode())
+    if as_json:
+        print(json.dumps({"id": made.public.id, "private": str(file), "public": f"{file}.pub", "signer": made.public.text}))
+        return
     print(f'key {made.public.id}: private {file}, public {file}.pub\nfor the site file:  [integrity]  signer = "{made.public.text}"')
 
 
@@ -355,18 +370,21 @@ def offboard(
 
 @app.command()
 @_told
-def watch(site: SiteFile = None, root: Root = Path("/"), state: StateFolder = None) -> None:
-    """Watch live and write each change as a line of JSON; a check of its own follows when events were lost. Ends with control-C."""
+def watch(site: SiteFile = None, root: Root = Path("/"), state: StateFolder = None, as_json: AsJson = False) -> None:
+    """Watch live: a line for each change, and an event in the journal; a check of its own follows when events were lost. Ends with control-C."""
     watched = watched_host(site, root, state)
     policy = Baseline(watched.state.baseline, watched.state.baseline_keys()).manifest.policy
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with keeping(site) as keep, contextlib.suppress(KeyboardInterrupt):
 
-    def emit(kind: str, subject: str, data: Mapping[str, object]) -> None:
-        print(json.dumps({"at": time.time(), "kind": kind, "subject": subject, "data": data}), flush=True)
+        def emit(kind: str, subject: str, data: Mapping[str, object]) -> None:
+            line = json.dumps({"at": time.time(), "kind": kind, "subject": subject, "data": data}) if as_json else said(kind, subject, data)
+            print(line, flush=True)
+            keep(kind, subject, data)
 
-    def walk() -> None:
-        emit("integrity.report", watched.host, {"status": run_check(watched, Options(full=False), lambda _: None).status.value})
+        def walk() -> None:
+            notify.events(run_check(watched, Options(full=False), lambda _: None), emit)
 
-    with contextlib.suppress(KeyboardInterrupt):
         Watch(root, policy, watched.state.folder, emit, walk).run(lambda: False)
 
 
@@ -380,11 +398,12 @@ def expect(
     root: Root = Path("/"),
     state: StateFolder = None,
     key: Key = None,
+    as_json: AsJson = False,
 ) -> None:
     """Announce files as they are now, so that the next check does not report them: for scripts that change a host on purpose."""
     watched = watched_host(site, root, state)
     accepting.announce(watched.state, root, paths, who or _caller(), why, _signer(watched, key), time.time())
-    print(f"announced {len(paths)}: {why}")
+    print(json.dumps({"announced": paths, "why": why}) if as_json else f"announced {len(paths)}: {why}")
 
 
 def _newest(place: Path) -> Path:

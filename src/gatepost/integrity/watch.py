@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from gatepost.integrity import attributes as at
 from gatepost.integrity.entry import key_of, shown
 from gatepost.integrity.fanotify import Group, Notice
 from gatepost.integrity.heartbeat import Heartbeat
+from gatepost.integrity.notify import ALIVE, CHANGE, Emit
 from gatepost.integrity.policy import Policy
 from gatepost.integrity.selection import Selector
 from gatepost.system import files
@@ -32,8 +33,8 @@ INTERVAL: Final = 60.0
 PATIENCE: Final = 5.0
 """Seconds in which a canary must be seen."""
 
-Emit = Callable[[str, str, Mapping[str, object]], None]
-"""Takes the kind, the subject and the data of an event."""
+HOUR: Final = 3600.0
+"""Seconds between two signs of life in the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Watch:
         self._lost = 0
         self._sent = 0.0
         self._seen = 0.0
+        self._said = 0.0
         self._recent: dict[tuple[bytes, int, str], float] = {}
         self._own = os.getpid()
         self._group = Group(_file_systems(Path(os.fsdecode(self._root) or "/"), folder))
@@ -85,7 +87,9 @@ class Watch:
         for notice in notices:
             if notice.is_overflow:
                 self._lost += 1
-                self._emit("integrity.watch.overflow", "watch", {"lost": self._lost})
+                self._emit(
+                    "integrity.watch.overflow", "watch", {"lost": self._lost, "text": "the kernel's queue ran over; a check follows"}
+                )
                 self._walk()
             elif notice.path == self._canary:
                 self._seen = now
@@ -96,7 +100,10 @@ class Watch:
     def _sing(self, now: float) -> None:
         """Touch the canary; if the last one was not seen in time, say so and ask for a walk."""
         if self._sent and self._seen < self._sent and now - self._sent > PATIENCE:
-            self._emit("integrity.watch.deaf", "watch", {"seconds": round(now - self._sent, 1)})
+            silent = round(now - self._sent, 1)
+            self._emit(
+                "integrity.watch.deaf", "watch", {"seconds": silent, "text": f"its canary was not seen for {silent} s; a check follows"}
+            )
             self._walk()
             self._sent = 0.0
         if now - self._sent > INTERVAL or not self._sent:
@@ -106,6 +113,9 @@ class Watch:
     def _beat(self) -> None:
         beat = Heartbeat(time.time(), self._own, self._lost)
         files.write_atomic(self._folder / "heartbeat", msgspec.json.encode(beat))
+        if beat.at - self._said > HOUR:
+            self._said = beat.at
+            self._emit(ALIVE, "watch", {"pid": self._own, "lost": self._lost})
 
     def _tell(self, notice: Notice, now: float) -> None:
         inside = notice.path.removeprefix(self._root) if notice.path.startswith(self._root + b"/") else b""
@@ -121,7 +131,7 @@ class Watch:
             "program": doer.program,
             "user": doer.user,
         }
-        self._emit("integrity.change", shown(inside), data)
+        self._emit(CHANGE, shown(inside), data)
 
     def _told_lately(self, notice: Notice, now: float) -> bool:
         """A program that writes one file a thousand times is one line a second."""
