@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from gatepost.site.base import parse_endpoint, parse_socket
+from gatepost.site.check_relay import check_relay
 from gatepost.site.lines import Path
 from gatepost.site.mail import DIRECTIONS, Engine, Rule
 from gatepost.site.model import Site
+from gatepost.site.network import Permission
 from gatepost.site.problem import nearest
 
 Found = tuple[Path, str, str]
@@ -31,12 +33,14 @@ def check(site: Site, kinds: frozenset[str] = frozenset()) -> Iterator[Found]:
     yield from _next_hops(site)
     yield from _listeners(site)
     yield from _relaying(site)
+    yield from check_relay(site)
     yield from _recipients(site)
     yield from _limits(site)
     yield from _engines(site, kinds)
     yield from _policy(site)
     yield from _zones(site)
     yield from _hosts(site)
+    yield from _answers(site)
 
 
 def _next_hops(site: Site) -> Iterator[Found]:
@@ -206,3 +210,16 @@ def _host_address(site: Site, path: Path, zone: str, address: str) -> Iterator[F
     prefixes = _valid(site.zones[zone].prefixes) if zone in site.zones else []
     if prefixes and not any(number in ipaddress.ip_network(prefix) for prefix in prefixes):
         yield path, f"{address} is not in zone {zone} ({', '.join(prefixes)})", "correct the address or the zone"
+
+
+def _answers(site: Site) -> Iterator[Found]:
+    """Where one permission names the answer of the interview that it follows from, one without was never asked for."""
+    places: list[tuple[Path, Permission]] = [
+        *((("flows", number), one) for number, one in enumerate(site.flows)),
+        *((("publish", number), one) for number, one in enumerate(site.publish)),
+        *((("firewall", "admin", number), one) for number, one in enumerate(site.firewall.admin)),
+    ]
+    if any(one.answer for _path, one in places):
+        for path, one in places:
+            if not one.answer:
+                yield path, f"{one.id} names no answer of the interview", "ask who needs it, and write answer = the question's name"

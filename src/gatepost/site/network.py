@@ -85,12 +85,17 @@ class Service(Section):
 
 
 class Permission(Section):
-    """What every exception to "nothing passes" carries: a name, why it is there, who answers for it, and when it ends."""
+    """What every exception to "nothing passes" carries: a name, why it is there, who answers for it, and when it ends.
+
+    `answer` names the answer of the risk interview from which it follows ("services-needed#2" is the second row); as soon as one permission
+    of a site names its answer, all must.
+    """
 
     id: Label
     reason: Reason
     owner: Owner
     expires: dt.date | None = None
+    answer: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9-]*(#[1-9][0-9]*)?)?$")] = ""
 
 
 class Flow(Permission):
@@ -158,10 +163,13 @@ class Limits(Section):
 
 
 class Logging(Section):
-    """Refused packets go to NFLOG `group`, at most `rate` a reason, so that a flood cannot fill the log."""
+    """Refused packets go to NFLOG `group`, at most `rate` a reason, so that a flood cannot fill the log.
+
+    `gatepost firewall watch` reads that group and keeps what was tried by the minute, however much it was.
+    """
 
     group: Annotated[int, Field(ge=0, le=65535)] = 5
-    rate: Rate = "10/second"
+    rate: Rate = "100/second"
 
 
 class Firewall(Section):
