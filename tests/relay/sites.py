@@ -28,6 +28,10 @@ socket = "127.0.0.1:8892"
 place = "before"
 required = false
 
+[relay.dkim]
+selector = "gp1"
+socket = "127.0.0.1:8893"
+
 [relay.tls]
 certificate = "/etc/gatepost/relay.crt"
 key = "/etc/gatepost/relay.key"

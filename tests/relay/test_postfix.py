@@ -73,6 +73,7 @@ def test_a_silent_scanner_stops_mail_whatever_else_stands_in_the_row() -> None:
         ("inet:127.0.0.1:8892", "accept"),
         ("unix:/run/gatepost/milter.sock", "tempfail"),
         ("unix:/run/opendkim/opendkim.sock", "tempfail"),
+        ("inet:127.0.0.1:8893", "tempfail"),
     ]
     assert made["milter_default_action"] == "tempfail"
     assert made["non_smtpd_milters"] == "$smtpd_milters"

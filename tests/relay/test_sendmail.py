@@ -46,7 +46,7 @@ def test_m4_builds_it_without_a_word_and_milters_fail_closed(case: str, tmp_path
     assert re.search(r"^Xgatepost, S=local:/run/gatepost/milter.sock, F=T, T=", made.stdout, re.MULTILINE)
     order = re.search(r"^O InputMailFilters=(.*)$", made.stdout, re.MULTILINE)
     assert order
-    assert order[1] == ("gatepost" if case == "sendmail-demo" else "spamass,gatepost,opendkim")
+    assert order[1] == ("gatepost" if case == "sendmail-demo" else "spamass,gatepost,opendkim,dkim")
     mailer = re.search(r"^Mhop25,.*$", made.stdout, re.MULTILINE)
     assert mailer
     assert "L=0" in mailer[0]

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.site.load import loads
 from tests.support.clamd import clamd
 from tests.support.gateway import Gateway
+from tests.support.ports import free_port
+from tests.support.relays import RELAY_SITE, GeneratedPostfix, GeneratedSendmail, Relay
 from tests.support.sink import Sink
+from tests.support.spamd import spamd
 
-__all__ = ["clamd"]
+__all__ = ["clamd", "spamd"]
 
 
 @pytest.fixture
@@ -47,3 +51,20 @@ def gateway(home: Path, sink: Sink) -> Iterator[Callable[..., Gateway]]:
         print(one.log())  # pytest shows it when the test failed
         if one.process.poll() is None:
             assert one.stop() == 0, one.log()
+
+
+@pytest.fixture(params=["postfix", "sendmail"])
+def relay(request: pytest.FixtureRequest, home: Path, sink: Sink, as_root: None) -> Iterator[Callable[..., Relay]]:
+    """Start a generated relay behind which the sink stands: all of them on this machine."""
+    started: list[Relay] = []
+
+    def start(milter: str, verify: str = "none", recipients: str = "", extra: str = "") -> Relay:
+        port = free_port()
+        text = RELAY_SITE.format(sink=sink.port, milter=milter, port=port, verify=verify, recipients=recipients, extra=extra)
+        made = {"postfix": GeneratedPostfix, "sendmail": GeneratedSendmail}[request.param]
+        started.append(made(home / "relay", sink.port, port=port, site=loads(text)))
+        return started[-1].start()
+
+    yield start
+    for one in started:
+        one.stop()

@@ -1,62 +1,19 @@
 """The generated relay with real Postfix and real Sendmail: mail is scanned, goes on to the internal server, and nothing else passes."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from gatepost.site.load import loads
 from tests.support.gateway import Gateway
 from tests.support.mails import CLEAN, INFECTED, send
-from tests.support.ports import free_port, wait_for
-from tests.support.relays import GeneratedPostfix, GeneratedSendmail
+from tests.support.ports import wait_for
+from tests.support.relays import Relay
 from tests.support.sink import Sink
-
-Relay = GeneratedPostfix | GeneratedSendmail
-
-SITE = """
-[site]
-name = "Relay"
-[zones.internet]
-external = true
-[zones.internal]
-prefixes = ["192.168.3.0/24", "127.0.3.0/24"]
-[mail]
-domains = ["widget.example"]
-next_hop = "127.0.0.1:{sink}"
-outbound = "127.0.0.1:{sink}"
-relay_from = ["internal"]
-[mail.milter]
-listen = "{milter}"
-[mail.recipients]
-verify = "{verify}"
-{recipients}
-[relay]
-listen = ["127.0.0.1:{port}"]
-"""
-
 
 CLEAN_HEAD = (
     b"From: carol@partner.example\r\nTo: bob@widget.example\r\nSubject: long\r\nMIME-Version: 1.0\r\n"
     b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
 )
-
-
-@pytest.fixture(params=["postfix", "sendmail"])
-def relay(request: pytest.FixtureRequest, home: Path, sink: Sink, as_root: None) -> Iterator[Callable[..., Relay]]:
-    """Start a relay behind which the sink stands."""
-    started: list[Relay] = []
-
-    def start(milter: str, verify: str = "none", recipients: str = "") -> Relay:
-        port = free_port()
-        site = loads(SITE.format(sink=sink.port, milter=milter, port=port, verify=verify, recipients=recipients))
-        made = {"postfix": GeneratedPostfix, "sendmail": GeneratedSendmail}[request.param]
-        started.append(made(home / "relay", sink.port, port=port, site=site))
-        return started[-1].start()
-
-    yield start
-    for one in started:
-        one.stop()
 
 
 def test_clean_mail_arrives_as_it_was_scanned_and_infected_mail_is_refused(

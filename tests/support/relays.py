@@ -79,3 +79,29 @@ class GeneratedSendmail(Sendmail):
 
     def flush(self) -> None:
         """The queue is run every second anyway."""
+
+
+Relay = GeneratedPostfix | GeneratedSendmail
+
+RELAY_SITE = """
+[site]
+name = "Relay"
+[zones.internet]
+external = true
+[zones.internal]
+prefixes = ["192.168.3.0/24", "127.0.3.0/24"]
+[mail]
+domains = ["widget.example"]
+next_hop = "127.0.0.1:{sink}"
+outbound = "127.0.0.1:{sink}"
+relay_from = ["internal"]
+[mail.milter]
+listen = "{milter}"
+[mail.recipients]
+verify = "{verify}"
+{recipients}
+[relay]
+listen = ["127.0.0.1:{port}"]
+{extra}
+"""
+"""A site whose relay and internal server are on this machine."""

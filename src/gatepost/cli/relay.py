@@ -1,4 +1,4 @@
-"""`gatepost relay`: write, check, import and probe the MTA's configuration.
+"""`gatepost relay`: write, check, import and probe the MTA's configuration; make its DKIM key.
 
 Exit status: 0 all well, 1 something is wrong with what was looked at, 2 could not look.
 Raises: nothing; an error that the user can mend is one sentence on standard error.
@@ -7,6 +7,8 @@ Raises: nothing; an error that the user can mend is one sentence on standard err
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from gatepost.deploy import rooms
 from gatepost.mail.decide.direction import LOCALHOST, Perimeter
 from gatepost.relay import capability
 from gatepost.relay.compile import Role, remarks
+from gatepost.relay.dkim_key import DkimKeyError, make, public, record
 from gatepost.relay.imported import read
 from gatepost.relay.intent import RelayError, hostname
 from gatepost.relay.probe import Outcome, ProbeError, run
@@ -31,11 +34,16 @@ from gatepost.relay.proposal import toml
 from gatepost.site.base import parse_endpoint
 from gatepost.site.model import Site
 from gatepost.system.artifact import Artifact
+from gatepost.system.files import make_directory, write_atomic
+from gatepost.system.files import read as read_file
 from gatepost.system.staging import check as staged_check
 from gatepost.system.staging import stage
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Write, check, import and probe the MTA."
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Write, check, import and probe the MTA; make its DKIM key.",
 )
 
 MtaOption = Annotated[Literal["postfix", "sendmail"] | None, typer.Option("--mta", help="In place of the site's relay.mta.")]
@@ -200,3 +208,50 @@ def _show(outcomes: list[Outcome], *, may_relay: bool, as_json: bool) -> None:
         if not (one.taken or one.refused):
             console.print(f"        the relay put this off, which proves nothing; does the scanner behind it run? ({one.probe.trick})")
     console.print(f"{sum(ok for _, ok in rows)} of {len(rows)} {'passed, as the site says' if may_relay else 'refused'}")
+
+
+@app.command("dkim-key")
+def dkim_key(
+    site: SiteOption = SITE,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the private key lies; relay.dkim.key of the site by default.")
+    ] = None,
+) -> None:
+    """Make the key that signs our mail, unless it is there, and print the DNS record of each domain. A key is never overwritten.
+
+    Example:
+
+        gatepost relay dkim-key --site examples/widget/site.toml --output /tmp/widget.private
+    """
+    declared = site_of(site)
+    dkim = declared.relay.dkim
+    if dkim.selector is None:
+        fail('the site signs nothing; write selector = "mail1" (any name, a new one for each new key) in a section [relay.dkim]')
+    path = output or Path(dkim.path())
+    try:
+        private = _kept_key(path)
+        value = public(private)
+    except DkimKeyError as error:
+        fail(f"{path}: {error}")
+    except OSError as error:
+        fail(f"{error.filename or path}: {error.strerror}")
+    for domain in declared.mail.domains:
+        sys.stdout.write(f"{record(dkim.selector, domain, value)}\n")
+
+
+def _kept_key(path: Path) -> bytes:
+    """The private key at `path`, made when there is none; it belongs to OpenDKIM's user where that is known."""
+    if not path.exists():
+        make_directory(path.parent)
+        owner = _opendkim() if os.geteuid() == 0 else None
+        write_atomic(path, make(), owner=owner)
+        sys.stderr.write(f"gatepost: made {path}; publish the record below before you sign with it, and keep a copy in the backup\n")
+    return read_file(path)
+
+
+def _opendkim() -> tuple[int, int] | None:
+    try:
+        found = pwd.getpwnam("opendkim")
+    except KeyError:
+        return None
+    return found.pw_uid, found.pw_gid

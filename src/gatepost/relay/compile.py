@@ -1,4 +1,4 @@
-"""The relay room in one call: the site and the role of a host to the files of its MTA.
+"""The relay room in one call: the site and the role of a host to the files of its MTA and of the signer beside it.
 
 Not its job: writing them (`gatepost.deploy`), the languages of the MTAs (`postfix`, `sendmail`).
 Raises: `RelayError` when the site does not say enough.
@@ -10,6 +10,7 @@ from typing import Literal
 
 from gatepost.relay.intent import intent
 from gatepost.relay.null_client import null_client
+from gatepost.relay.opendkim import opendkim
 from gatepost.relay.postfix import postfix
 from gatepost.relay.sendmail import sendmail
 from gatepost.site.model import Site
@@ -29,7 +30,7 @@ def compile_relay(site: Site, role: Role = "relay", mta: Mta | None = None, alia
     if role == "server":
         return ()
     wanted = intent(site, aliases)
-    return sendmail(wanted) if (mta or site.relay.mta) == "sendmail" else postfix(wanted)
+    return (*opendkim(wanted), *(sendmail(wanted) if (mta or site.relay.mta) == "sendmail" else postfix(wanted)))
 
 
 def remarks(site: Site, mta: Mta | None = None) -> tuple[str, ...]:

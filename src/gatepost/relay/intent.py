@@ -121,7 +121,8 @@ def _milters(site: Site) -> tuple[RowMilter, ...]:
     others = [(one.place, RowMilter(one.name, socket_of(one.socket), one.required)) for one in site.relay.milters]
     ours = RowMilter("gatepost", socket_of(site.mail.milter.listen), required=True, ours=True)
     before = [milter for place, milter in others if place == "before"]
-    return (*before, ours, *(milter for place, milter in others if place == "after"))
+    signer = [RowMilter("dkim", socket_of(site.relay.dkim.socket), required=True)] if site.relay.dkim.selector else []
+    return (*before, ours, *(milter for place, milter in others if place == "after"), *signer)
 
 
 def _recipients(mail: Mail, aliases: frozenset[str]) -> tuple[str, ...]:

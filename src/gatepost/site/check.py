@@ -26,6 +26,8 @@ Found = tuple[Path, str, str]
 
 DELIVERS = {"deliver", "deliver-cleaned"}
 NEVER_UNSAID = {"virus", "unchecked"}
+CLEANABLE = {"virus", "banned", "suspect", "encrypted"}
+"""Findings about a part that can be taken out; the others are about the mail as a whole, or say that nobody knows what its parts are."""
 
 
 def check(site: Site, kinds: frozenset[str] = frozenset()) -> Iterator[Found]:
@@ -160,6 +162,9 @@ def _rule(path: Path, rule: Rule) -> Iterator[Found]:
     if unsafe and not (rule.unscanned and rule.reason):
         what = f"this would deliver mail with findings of the kind {' and '.join(sorted(unsafe))}"
         yield (*path, "then"), what, "choose quarantine, or write unscanned = true and a reason"
+    if rule.then == "deliver-cleaned" and (whole := set(rule.findings) - CLEANABLE):
+        what = f"a mail cannot be cleaned of what is {' or '.join(sorted(whole))}"
+        yield (*path, "findings"), what, "choose quarantine for these, or leave them out"
     if rule.tag and rule.then not in DELIVERS:
         yield (*path, "tag"), "only delivered mail can be tagged", "leave tag out, or choose deliver"
     for place, pattern in enumerate(rule.recipients):

@@ -1,4 +1,4 @@
-"""The relay's own part of the site: which MTA, its name, other milters, TLS, submission, limits.
+"""The relay's own part of the site: which MTA, its name, other milters, DKIM, TLS, submission, limits.
 
 Not its job: domains, next hops, recipients and relay rights, which all ways of receiving share (`site.mail`).
 """
@@ -19,12 +19,37 @@ class ForeignMilter(Section):
 
     `place` says on which side of Gatepost it stands: what verifies signatures comes before, what signs comes after.
     `required` says what happens while it is silent: mail waits, or goes on without it. Gatepost itself is always required.
+    `task` says what it does to mail; when not given, the name tells: dkim, arc or sign in it is a signer, or a verifier before Gatepost.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
     socket: Socket
     place: Literal["before", "after"] = "after"
     required: bool = True
+    task: Literal["filter", "verify", "sign"] | None = None
+
+    def does(self) -> Literal["filter", "verify", "sign"]:
+        """Its task, by its name when none is given."""
+        if self.task is not None:
+            return self.task
+        if not any(word in self.name for word in ("dkim", "arc", "sign")):
+            return "filter"
+        return "verify" if self.place == "before" else "sign"
+
+
+class Dkim(Section):
+    """DKIM signatures (RFC 6376) on mail of our own domains, by OpenDKIM last in the row of milters; none without a `selector`."""
+
+    selector: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] | None = None
+    """Names the key in DNS: <selector>._domainkey.<domain>. `gatepost relay dkim-key` makes the key and prints the record."""
+    key: FilePath | None = None
+    """The private key; /etc/dkimkeys/<selector>.private when not given."""
+    socket: Socket = "127.0.0.1:8891"
+    """Where OpenDKIM listens. For a Unix socket the MTA's user must be in the group opendkim."""
+
+    def path(self) -> str:
+        """Where the private key lies."""
+        return self.key or f"/etc/dkimkeys/{self.selector}.private"
 
 
 class RelayTls(Section):
@@ -69,6 +94,7 @@ class Relay(Section):
     """Its name in greetings and in DNS; relay.<first domain> when not given."""
     listen: tuple[HostPort, ...] = ANY_ADDRESS
     milters: tuple[ForeignMilter, ...] = ()
+    dkim: Dkim = Dkim()
     tls: RelayTls = RelayTls()
     submission: Submission = Submission()
     limits: Flood = Flood()
