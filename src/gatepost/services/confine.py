@@ -14,7 +14,9 @@ from pathlib import Path
 
 import gatepost
 from gatepost.services import scand, wiring
+from gatepost.services.stopwatch import Stopwatch
 from gatepost.site.model import Site
+from gatepost.system.channel import Channel
 from gatepost.system.files import make_directory
 from gatepost.system.jail import Jail, enter
 
@@ -27,13 +29,17 @@ READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtim
 """What a scan worker may read and run besides Python itself: system libraries and unpacking programs."""
 
 
-def worker(site: Site, path: Path, scratch: Path) -> None:
+def worker(site: Site, path: Path, scratch: Path, watch: Stopwatch | None = None) -> None:
     """Connect to the front at socket `path`, go to jail with nothing but `scratch` to write in, and scan until the front hangs up."""
+    work(site, scand.connect(path), scratch, watch)
+
+
+def work(site: Site, channel: Channel, scratch: Path, watch: Stopwatch | None = None) -> None:
+    """Go to jail, and scan for whoever is at the other end of `channel` until it hangs up."""
     make_directory(scratch)
     os.environ["TMPDIR"] = str(scratch)
-    channel = scand.connect(path)
     python = (Path(sys.prefix), Path(sys.base_prefix), Path(gatepost.__file__).parent)
     readable = (*map(Path, READABLE), *python, *wiring.readable(site))
     for layer in enter(Jail(readable, (scratch,), network=wiring.needs_network(site))):
         log.warning("the scan workers' jail lacks %s", layer)
-    scand.work(channel, wiring.examination(site), site.mail.limits.wall + SLACK)
+    scand.work(channel, wiring.examination(site), site.mail.limits.wall + SLACK, watch, wiring.limits(site))

@@ -27,12 +27,13 @@ from gatepost.mail.receive.smtp_protocol import Features
 from gatepost.mail.receive.smtp_server import SmtpServer, tls_context
 from gatepost.services.canary import Canaries
 from gatepost.services.gate import Gate
-from gatepost.services.keeper import Keeper, KeeperError
-from gatepost.services.messages import Beat
+from gatepost.services.keeper import Keeper, KeeperError, introduced
+from gatepost.services.messages import Beat, Modes
 from gatepost.services.outbox import Routes
 from gatepost.services.recipients import known_recipients
 from gatepost.services.scanners import Scanners
 from gatepost.site.model import Site
+from gatepost.system import manager
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,16 @@ DRAIN = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """The listening sockets that processes inherit; None where the site does not listen. `metrics` is for `watchd`."""
+    """The listening sockets that processes inherit; None where the site does not listen. `metrics` is for `watchd`, `scan` for scan workers."""
 
     milter: socket.socket | None
     smtp: socket.socket | None
     metrics: socket.socket | None = None
+    scan: socket.socket | None = None
+
+    def all(self) -> tuple[socket.socket, ...]:
+        """Those that there are."""
+        return tuple(one for one in (self.milter, self.smtp, self.metrics, self.scan) if one is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,15 @@ class Keys:
 
     receipts: Ed25519PublicKey
     canaries: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The Unix sockets of scan workers and keeper, and the users of other processes than ours that may be scan workers."""
+
+    scan: Path
+    keep: Path
+    workers: frozenset[int] = frozenset()
 
 
 class _Front:
@@ -98,12 +113,22 @@ class _Front:
     async def beat(self) -> None:
         """Tell the keeper that we live, for ever."""
         while True:
+            manager.alive()
             overloaded = sum(gate.overloaded for gate in self._gates)
             try:
-                await self._keeper.ask(Beat(time.time(), self._scanners.workers, self._scanners.waiting, overloaded))
+                told = await self._keeper.ask(Beat(time.time(), self._scanners.workers, self._scanners.waiting, overloaded))
             except KeeperError as error:
                 log.warning("the keeper does not hear us: %s", error)
+            else:
+                if isinstance(told, Modes):
+                    self._heed(told)
             await asyncio.sleep(HEARTBEAT)
+
+    def _heed(self, told: Modes) -> None:
+        """Have the gates know which signatures are not believed alone."""
+        modes = {(engine, name): mode for engine, name, mode in told.modes}
+        for gate in self._gates:
+            gate.modes = modes
 
 
 def tls(site: Site) -> ssl.SSLContext | None:
@@ -116,13 +141,14 @@ def tls(site: Site) -> ssl.SSLContext | None:
     return tls_context(Path(files.certificate), Path(files.key))
 
 
-async def _serve(site: Site, sockets: Sockets, scan: Path, keep: Path, keys: Keys) -> None:
+async def _serve(site: Site, sockets: Sockets, places: Places, keys: Keys) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    scanners, keeper = Scanners(scan, wall=site.mail.limits.wall), Keeper(keep)
-    scanners.listen()
+    scanners, keeper = Scanners(places.scan, wall=site.mail.limits.wall, users=places.workers), Keeper(places.keep)
+    scanners.listen(sockets.scan)
     front = _Front(site, sockets, scanners, keeper, keys)
     await front.serve()
+    manager.ready()
     beating = asyncio.get_running_loop().create_task(front.beat())
     await stop.wait()
     beating.cancel()
@@ -131,6 +157,8 @@ async def _serve(site: Site, sockets: Sockets, scan: Path, keep: Path, keys: Key
     keeper.close()
 
 
-def run(site: Site, sockets: Sockets, scan: Path, keep: Path, keys: Keys) -> None:
-    """Be the front until SIGTERM; `scan` and `keep` are the sockets of workers and keeper."""
-    uvloop.run(_serve(site, sockets, scan, keep, keys))
+def run(site: Site, sockets: Sockets, places: Places) -> None:
+    """Be the front until SIGTERM, as soon as the keeper is there."""
+    told = introduced(places.keep)
+    keys = Keys(Ed25519PublicKey.from_public_bytes(told.receipts), told.canaries)
+    uvloop.run(_serve(site, sockets, places, keys))

@@ -24,13 +24,15 @@ from gatepost.mail.act.rewrite import field_names, field_value, header_block
 from gatepost.mail.decide.direction import Perimeter
 from gatepost.mail.decide.policy import Context, decide
 from gatepost.mail.decide.reply import combine, settle
+from gatepost.mail.inspect.brake import Mode, Signature, ease
 from gatepost.mail.model import Answer, Buffer, Decision, Direction, Disposition, Envelope, HeaderEdit, Reply, Verdict
 from gatepost.mail.receive.spool import Spool
-from gatepost.services import canary
+from gatepost.services import canary, cleaning
 from gatepost.services.canary import Canaries
 from gatepost.services.complaints import Complaints
 from gatepost.services.keeper import Keeper, KeeperError
 from gatepost.services.messages import Done, Outcome, Record
+from gatepost.services.retained import wanted
 from gatepost.services.scanners import OverloadError, Scanners
 from gatepost.site.model import Site
 
@@ -44,7 +46,10 @@ KEPT = frozenset({Disposition.QUARANTINE, Disposition.REJECT, Disposition.DELIVE
 
 
 class Gate:
-    """Satisfies `mail.receive.handler.Handler`. `handed_on` says that our answer delivers the mail (a milter's does)."""
+    """Satisfies `mail.receive.handler.Handler`. `handed_on` says that our answer delivers the mail (a milter's does).
+
+    `modes` are the signatures whose word counts otherwise than their engine's; until somebody sets them every word counts.
+    """
 
     def __init__(
         self,
@@ -68,6 +73,7 @@ class Gate:
         self._telling: set[asyncio.Task[None]] = set()
         self._complaints = Complaints()
         self.overloaded = 0
+        self.modes: Mapping[Signature, Mode] = {}
 
     async def recipient(self, envelope: Envelope, recipient: str) -> Reply | None:
         """Say why this recipient is refused: not ours to relay to, or not known here."""
@@ -83,22 +89,32 @@ class Gate:
         except OverloadError:
             self.overloaded += 1
             return Answer(OVERLOADED)
-        decisions = self._decide(envelope, directions, verdict, spool)
+        findings, undone = ease(verdict.findings, self.modes)
+        verdict = replace(verdict, findings=findings)
+        contexts = self._contexts(envelope, directions, spool, undone)
+        judged = tuple(decide(findings, context, self._site.policy) for context in contexts)
+        decisions = settle(judged)
         if self._canaries and _has_ours(spool.view()) and (nonce := self._canaries.nonce(spool.view(), at)):
             return canary.answer(nonce, verdict, decisions)
         if decisions and decisions[0].disposition is Disposition.TEMPFAIL and decisions[0].findings:
             self._complaints.waits(identifier, decisions[0].findings[0])
-        answer = combine(decisions, identifier, self._edits(decisions, spool))
-        return await self._record(Record(identifier, at, envelope, verdict, decisions, answer.reply, self._handed_on), answer, spool)
+        mail = cleaning.Judged(identifier, envelope, spool, findings, contexts, judged)
+        cleaned = await cleaning.cleaned(mail, self._scanners, self._site.policy, self.modes)
+        if cleaned:
+            decisions = settle(judged, cleaned=True)
+        answer = combine(decisions, identifier, self._edits(decisions, spool), cleaned.content if cleaned else None)
+        record = Record(identifier, at, envelope, verdict, decisions, answer.reply, self._handed_on, cleaned=cleaning.traces(cleaned))
+        return await self._record(record, answer, spool)
 
-    def _decide(self, envelope: Envelope, directions: Mapping[str, Direction], verdict: Verdict, spool: Spool) -> tuple[Decision, ...]:
+    def _contexts(
+        self, envelope: Envelope, directions: Mapping[str, Direction], spool: Spool, undone: frozenset[Signature]
+    ) -> tuple[Context, ...]:
         zone = self._perimeter.zone(envelope.client)
         token = released(spool.view(), self._public_key, time.time()) if _has_ours(spool.view()) else None
-        contexts = (
-            Context(recipient, direction, zone, token.allows(recipient) if token else frozenset())
+        return tuple(
+            Context(recipient, direction, zone, token.allows(recipient) if token else frozenset(), undone)
             for recipient, direction in directions.items()
         )
-        return settle(tuple(decide(verdict.findings, context, self._site.policy) for context in contexts))
 
     def _edits(self, decisions: tuple[Decision, ...], spool: Spool) -> tuple[HeaderEdit, ...]:
         """Fields of our name that we did not write are taken out; spam is marked."""
@@ -111,8 +127,9 @@ class Gate:
     async def _record(self, record: Record, answer: Answer, spool: Spool) -> Answer:
         """Have it written down, and only then give the answer, with the receipt in its header."""
         keep = any(decision.disposition in KEPT for decision in record.decisions)
+        copy = wanted(self._site, record.verdict, record.decisions)
         try:
-            done = await self._keeper.ask(msgspec.structs.replace(record, keep=keep), spool.fd if keep else None)
+            done = await self._keeper.ask(msgspec.structs.replace(record, keep=keep, copy=copy), spool.fd if keep or copy else None)
         except KeeperError as error:
             log.error("mail %s is not answered: %s", record.id, error)  # noqa: TRY400 the reason is all there is to know
             return Answer(NOT_RECORDED)
@@ -125,7 +142,7 @@ class Gate:
         identifier = answer.notes.get("id")
         told = {recipient: reply for recipient, reply in replies.items() if recipient in answer.recipients}
         if identifier and told:
-            task = asyncio.get_running_loop().create_task(self._tell(Outcome(identifier, time.time(), told)))
+            task = asyncio.get_running_loop().create_task(self._tell(Outcome(identifier, time.time(), told, cleaned=answer.body is not None)))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import msgspec
 
+from gatepost.deploy.units.people import Staff
+from gatepost.integrity.notify import alert
 from gatepost.journal.event import Event
 from gatepost.journal.interface import JournalError, Query
 from gatepost.journal.store import SqliteJournal
@@ -28,9 +30,12 @@ from gatepost.mail.act import receipt
 from gatepost.mail.act.contents import ContentError, Contents
 from gatepost.mail.act.deliver import succeeded
 from gatepost.mail.act.quarantine import Quarantine, QuarantineError
+from gatepost.mail.act.recall import FOUND
 from gatepost.mail.act.record import judged
-from gatepost.mail.model import Disposition
+from gatepost.mail.decide.direction import domain_of
+from gatepost.mail.model import Disposition, Envelope
 from gatepost.services import keys, messages, metrics
+from gatepost.services.brakes import Brakes
 from gatepost.services.canary import FAILED, PASSED, has_way
 from gatepost.services.keys import KeyFileError
 from gatepost.services.messages import (
@@ -40,22 +45,39 @@ from gatepost.services.messages import (
     Delete,
     Done,
     Failed,
+    Fetch,
+    Foresee,
+    Foreseen,
     Health,
+    Introduce,
+    Introduced,
+    Kept,
     Look,
+    Modes,
     Note,
     Numbered,
     Outcome,
+    Post,
+    Rates,
     Record,
+    Redo,
     Release,
     Request,
+    Signatures,
     Tally,
+    Undo,
+    Undone,
 )
-from gatepost.services.outbox import NotSentError, send
+from gatepost.services.outbox import NotSentError, next_hop_of, probe, send
+from gatepost.services.retained import Retained
+from gatepost.services.rights import may
+from gatepost.services.silences import Silences
 from gatepost.services.teller import Teller
 from gatepost.signatures.update import OLD_SIGNATURES
 from gatepost.site.model import Site
+from gatepost.system import manager
 from gatepost.system.channel import AsyncChannel
-from gatepost.system.sockets import listen_unix
+from gatepost.system.sockets import listen_unix, listening
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +90,18 @@ MISSED, GRACE = 3, 60.0
 JUMP = 600.0
 """Seconds by which the clock may go wrong against the machine's uptime before nothing is expired by it any more."""
 
+ALIVE = 10.0
+"""Seconds between two signs of life for the service manager."""
+
+UMASK = 0o027
+"""The journal may be read by the group of the keeper's files; what is secret has its own mode."""
+
 MAIL = "mail."
 """Events of these kinds move mails; nobody but the keeper writes them."""
+
+
+Longer = Release | Delete | Foresee | Post | Fetch | Undo | Redo
+"""Requests that wait for a disk or a next hop, and so have a thread of their own."""
 
 
 @dataclass(slots=True, eq=False)
@@ -90,16 +122,21 @@ class _Asked:
 class Keeperd:
     """Everything that the keeper holds."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, staff: Staff | None = None) -> None:
         state = Path(site.site.state)
         folder = state / "keys"
         self._site = site
+        self._staff = staff or {}
         self._key = keys.receipts(folder)
+        self._canaries = keys.canaries(folder)
         self.journal = SqliteJournal(state / "journal.sqlite")
-        contents = Contents(state / "quarantine", keys.secret(folder, "quarantine") if site.quarantine.encrypt else None)
+        self._contents = Contents(state / "quarantine", keys.secret(folder, "quarantine") if site.quarantine.encrypt else None)
         self._clock = _clock_against_uptime()
-        self._quarantine = Quarantine(contents, self.journal, time.time)
+        self._quarantine = Quarantine(self._contents, self.journal, time.time)
         self._teller = Teller(site, state / "alerts.json", self.journal)
+        self._silences = Silences(site.integrity, self.journal)
+        self._brakes = Brakes(site, self.journal, state / "rates.json")
+        self._retained = Retained(site)
         self._waiting: list[_Asked] = []
         self._counts: Counter[str] = Counter()
         self._beat: Beat | None = None
@@ -121,9 +158,18 @@ class Keeperd:
             log.exception("a request cannot be read")
             channel.close()
             return
+        if not may(numbered.request, channel.peer.uid, self._staff):
+            self._refuse(_Asked(channel, numbered, descriptor))
+            return
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._work)
         self._waiting.append(_Asked(channel, numbered, descriptor))
+
+    @staticmethod
+    def _refuse(asked: _Asked) -> None:
+        """Say no to whoever may connect, but not ask for this."""
+        log.error("process %d of user %d asked for %s, which it may not", *asked.channel.peer[:2], type(asked.numbered.request).__name__)
+        asked.answer(Failed("this user may not ask the keeper for that; ask as root"))
 
     def _work(self) -> None:
         """Do everything that came meanwhile as one group."""
@@ -135,13 +181,17 @@ class Keeperd:
             self._write(in_time)
         for asked in group:
             match asked.numbered.request:
-                case Release() | Delete() as request:
+                case Release() | Delete() | Foresee() | Post() | Fetch() | Undo() | Redo() as request:
                     self._later(asked, request)
                 case Beat() as beat:
                     self._beat = beat
-                    asked.answer(Done())
+                    asked.answer(Modes(tuple((*signature, mode) for signature, mode in self._brakes.modes.items())))
+                case Rates():
+                    asked.answer(Signatures(self._brakes.hits(time.time())))
                 case Look():
                     asked.answer(self._health())
+                case Introduce():
+                    asked.answer(Introduced(self._key.public_key().public_bytes_raw(), self._canaries))
 
     def _health(self) -> Health:
         canary = self._site.canary
@@ -200,25 +250,36 @@ class Keeperd:
                         answers.append(Done())
             self.journal.append(events, sync=promised)
         for asked in group:
-            match asked.numbered.request:
-                case Record() as record:
-                    self._note(record)
-                case Note() as note if note.kind in {PASSED, FAILED}:
-                    self._sung(note)
-                case Note() as note if note.kind == OLD_SIGNATURES:
-                    self._teller.warn("signatures are old", f"{note.subject} {note.data.get('text', '')}")
+            self._follow(asked.numbered.request)
         return answers
 
+    def _follow(self, request: Request) -> None:
+        """What else a request brings about that is in the journal now."""
+        match request:
+            case Record() as record:
+                self._note(record)
+            case Note() as note if note.kind in {PASSED, FAILED}:
+                self._sung(note)
+            case Note() as note if note.kind == FOUND:
+                self._teller.recalled(note)
+            case Note() as note if note.kind == OLD_SIGNATURES:
+                self._teller.warn("signatures are old", f"{note.subject} {note.data.get('text', '')}")
+            case Note() as note if told := alert(note.kind, note.subject, note.data):
+                self._teller.warn(*told)
+
     def _keep(self, record: Record, descriptor: int | None) -> bool:
-        """Put the bytes of a stopped mail on the disk; whether there were any."""
-        if not record.keep:
+        """Put the bytes of a stopped mail on the disk; whether there were any. Of delivered mail a copy, where the site wants it."""
+        if not (record.keep or record.copy):
             return False
         if descriptor is None:
             raise OSError("the mail to keep did not come with its record")
         size = os.fstat(descriptor).st_size
         raw = mmap.mmap(descriptor, size, prot=mmap.PROT_READ) if size else b""
-        self._quarantine.keep(memoryview(raw))
-        return True
+        if record.copy:
+            self._retained.keep(memoryview(raw))
+        if record.keep:
+            self._quarantine.keep(memoryview(raw))
+        return record.keep
 
     def _event(self, record: Record) -> Event:
         return judged(
@@ -230,10 +291,11 @@ class Keeperd:
             record.reply,
             kept=record.keep,
             handed_on=record.handed_on,
+            cleaned=record.cleaned,
         )
 
     def _receipt(self, record: Record) -> str:
-        return receipt.receipt(record.id, record.at, record.verdict, record.decisions, self._key).value or ""
+        return receipt.receipt(record.id, record.at, record.verdict, record.decisions, self._key, record.cleaned).value or ""
 
     def _note(self, record: Record) -> None:
         """Count, and tell whom it concerns."""
@@ -241,12 +303,23 @@ class Keeperd:
             self._counts[f"{decision.direction}.{decision.disposition}"] += 1
         self._counts["mails"] += 1
         metrics.add(self._tally, record)
+        self._observe(record)
         if any(decision.disposition is not Disposition.DELIVER for decision in record.decisions):
             try:
                 self._teller.stopped(record)
             except Exception:
                 # The mail is recorded, so it must be answered, whatever its words do to an alert.
                 log.exception("no alert for mail %s", record.id)
+
+    def _observe(self, record: Record) -> None:
+        """Count signatures, and tell the administrator of those that are not believed alone from now on."""
+        try:
+            for engine, name in self._brakes.observe(record):
+                self._teller.warn(
+                    "a signature suddenly hits much mail; it is held, not refused: gatepost signatures rates", f"{engine} {name}"
+                )
+        except JournalError as error:
+            log.error("no signature is braked now: %s", error)  # noqa: TRY400 the reason is known
 
     def _sung(self, note: Note) -> None:
         """Remember what the canary showed, and tell the administrator when it is not well."""
@@ -256,33 +329,82 @@ class Keeperd:
 
     # What takes longer.
 
-    def _later(self, asked: _Asked, request: Release | Delete) -> None:
+    def _later(self, asked: _Asked, request: Longer) -> None:
         task = asyncio.get_running_loop().create_task(self._act(asked, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _act(self, asked: _Asked, request: Release | Delete) -> None:
+    async def _act(self, asked: _Asked, request: Longer) -> None:
         try:
-            await asyncio.to_thread(self._release if isinstance(request, Release) else self._delete, request)
+            answer = await asyncio.to_thread(self._do, request)
         except (QuarantineError, ContentError, JournalError, NotSentError, OSError) as error:
-            asked.answer(Failed(str(error)))
-        else:
-            asked.answer(Done())
+            answer = Failed(str(error))
+        asked.answer(answer)
 
-    def _release(self, request: Release | Delete) -> None:
-        self._quarantine.release(request.id, request.recipient, request.by, lambda envelope, data: send(self._site, envelope, data))
+    def _do(self, request: Longer) -> messages.Answer:
+        match request:
+            case Release():
+                self._release(request.id, request.recipient, request.by)
+            case Delete():
+                self._quarantine.delete(request.id, request.recipient, request.by)
+            case Foresee():
+                return self._foresee(request)
+            case Fetch():
+                return Kept(self._contents.get(request.digest))
+            case Post():
+                self._post(request)
+            case Undo():
+                return self._undo(request)
+            case Redo():
+                self._brakes.redo((request.engine, request.name), request.by, time.time())
+        return Done()
 
-    def _delete(self, request: Release | Delete) -> None:
-        self._quarantine.delete(request.id, request.recipient, request.by)
+    def _undo(self, request: Undo) -> Undone:
+        """Let a signature not count any more, and release what only it held; what cannot be released stays held."""
+        signature = request.engine, request.name
+        self._brakes.undo(signature, request.by, time.time())
+        released, failed = 0, []
+        for row in self._brakes.held(signature):
+            try:
+                self._release(row.id, row.recipient, f"undo of {request.name} by {request.by}")
+                released += 1
+            except (QuarantineError, ContentError, NotSentError, OSError) as error:
+                failed.append(f"{row.id} for {row.recipient}: {error}")
+        return Undone(released, tuple(failed), self._brakes.refused(signature))
+
+    def _release(self, identifier: str, recipient: str, by: str) -> None:
+        self._quarantine.release(identifier, recipient, by, lambda envelope, data: send(self._site, envelope, data))
+
+    def _foresee(self, request: Foresee) -> Foreseen:
+        found = self._quarantine.forecast(request.id, request.recipient)
+        reply = probe(self._site, found.envelope) if request.probe else None
+        where = next_hop_of(self._site, found.envelope.recipients[0])
+        return Foreseen(found.envelope, found.digest, found.size, found.others, where, reply)
+
+    def _post(self, request: Post) -> None:
+        """Send what the console wrote, to our own people only: whoever takes over the console must not write to the world."""
+        if domain_of(request.recipient) not in self._site.mail.domains:
+            raise NotSentError(f"{request.recipient} is none of our recipients")
+        send(self._site, Envelope("", (request.recipient,)), request.content)
 
     async def keep_house(self) -> None:
-        """Expire what is old, for ever."""
+        """Expire what is old and listen for what has not come, for ever."""
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             try:
+                await self.listen()
                 await asyncio.to_thread(self.expire)
             except (JournalError, OSError) as error:
                 log.error("nothing is expired now: %s", error)  # noqa: TRY400 the reason is known
+
+    async def listen(self) -> None:
+        """Write down and tell which report or sign of life of the integrity check has not come."""
+        due = await asyncio.to_thread(self._silences.due, time.time())
+        if due:
+            await asyncio.to_thread(self.journal.append, due, sync=True)
+        for event in due:
+            if told := alert(event.kind, event.subject, event.data):
+                self._teller.warn(*told)
 
     def expire(self) -> None:
         """Expire what is old, unless the clock has jumped: then nobody knows what is."""
@@ -292,6 +414,7 @@ class Keeperd:
             return
         self._quarantine.expire(self._site.quarantine.keep, self._site.quarantine.size)
         self._quarantine.sweep()
+        self._retained.expire(time.time())
         self.journal.prune(time.time() - self._site.journal.keep)
 
     async def tell(self) -> None:
@@ -304,6 +427,7 @@ class Keeperd:
             self._work()
         try:
             self._teller.save()
+            self._brakes.save()
             self.journal.close()
         except (JournalError, OSError) as error:
             log.error("ended without saving everything: %s", error)  # noqa: TRY400 the reason is known
@@ -320,7 +444,7 @@ def _holds_for_all(error: JournalError | OSError) -> bool:
 
 
 def _outcomes(outcome: Outcome) -> list[Event]:
-    kinds = {True: "mail.delivered", False: "mail.deferred"}
+    kinds = {True: "mail.cleaned" if outcome.cleaned else "mail.delivered", False: "mail.deferred"}
     return [
         Event(
             outcome.at,
@@ -332,13 +456,13 @@ def _outcomes(outcome: Outcome) -> list[Event]:
     ]
 
 
-async def _serve(keeper: Keeperd, path: Path) -> None:
+async def _serve(keeper: Keeperd, listener: socket.socket) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    listener = listen_unix(path)
     loop.add_reader(listener, lambda: keeper.connect(listener.accept()[0]))
-    chores = [loop.create_task(keeper.keep_house()), loop.create_task(keeper.tell())]
+    chores = [loop.create_task(keeper.keep_house()), loop.create_task(keeper.tell()), loop.create_task(_be_alive())]
+    manager.ready()
     await stop.wait()
     loop.remove_reader(listener)
     for chore in chores:
@@ -346,11 +470,18 @@ async def _serve(keeper: Keeperd, path: Path) -> None:
     keeper.close()
 
 
-def run(site: Site, path: Path) -> None:
-    """Be the keeper, listening at `path`, until SIGTERM."""
+async def _be_alive() -> None:
+    while True:
+        manager.alive()
+        await asyncio.sleep(ALIVE)
+
+
+def run(site: Site, keep: Path | socket.socket, staff: Staff | None = None) -> None:
+    """Be the keeper until SIGTERM. `keep` is where to listen, or a socket that somebody bound; `staff` are the users of the others."""
+    os.umask(UMASK)
     try:
-        keeper = Keeperd(site)
+        keeper = Keeperd(site, staff)
     except (JournalError, KeyFileError, OSError) as error:
         log.critical("the keeper cannot start, no mail is taken: %s", error)
         sys.exit(1)
-    asyncio.run(_serve(keeper, path))
+    asyncio.run(_serve(keeper, listen_unix(keep) if isinstance(keep, Path) else listening(keep)))

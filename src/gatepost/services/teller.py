@@ -20,10 +20,11 @@ from gatepost.journal.event import Event
 from gatepost.journal.interface import Journal, JournalError
 from gatepost.mail.act import alert
 from gatepost.mail.act.alert import Alert, Pending
-from gatepost.mail.act.notice import compose_notice, wants_notice
+from gatepost.mail.act.notice import compose_notice, compose_recall, wants_notice
+from gatepost.mail.act.recall import Recalled
 from gatepost.mail.decide.direction import Perimeter
 from gatepost.mail.model import Decision, Disposition, Envelope
-from gatepost.services.messages import Record
+from gatepost.services.messages import Note, Record
 from gatepost.services.outbox import NotSentError, send
 from gatepost.site.model import Site
 from gatepost.system.files import write_atomic
@@ -64,6 +65,15 @@ class Teller:
         ours = self._perimeter.is_ours(record.envelope.sender)
         if wants_notice(record.envelope, record.decisions, inside=inside, ours=ours) and len(self._notices) < NOTICES:
             self._notices.append(compose_notice(record.id, record.envelope, record.decisions, self._site.postmaster, time.time()))
+
+    def recalled(self, note: Note) -> None:
+        """Mail that was delivered turned out to be bad: tell the administrator, and those who got it where the site wants that."""
+        found = msgspec.convert(note.data, Recalled)
+        self._pending = alert.offer(self._pending, Alert("delivered mail turned out to be bad", found.hits[0].name, note.subject))
+        if self._site.retro.notify == "recipients":
+            ours = tuple(one for one in found.recipients if self._perimeter.is_ours(one))
+            room = max(0, NOTICES - len(self._notices))
+            self._notices += [compose_recall(note.subject, found, one, self._site.postmaster, time.time()) for one in ours[:room]]
 
     def warn(self, what: str, name: str) -> None:
         """Something besides a mail is wrong: tell the administrator."""

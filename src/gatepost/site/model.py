@@ -13,7 +13,7 @@ from gatepost.site.mail import Alerts, Canary, Engines, Journal, Mail, Metrics, 
 from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Translate, Zone
 from gatepost.site.relay import Relay
 from gatepost.site.report import Report
-from gatepost.site.signatures import SignatureSet
+from gatepost.site.signatures import Brake, Retro, SignatureSet
 
 
 class About(Section):
@@ -45,6 +45,8 @@ class Site(Section):
     canary: Canary = Canary()
     metrics: Metrics = Metrics()
     signatures: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")], SignatureSet] = Field(default_factory=dict)
+    retro: Retro = Retro()
+    brake: Brake = Brake()
     integrity: Integrity = Integrity()
     console: Console = Console()
     report: Report = Report()

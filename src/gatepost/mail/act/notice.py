@@ -1,4 +1,4 @@
-"""The notice to one of our own people that their mail did not leave.
+"""The notices to our own people: that their mail did not leave, that a mail they got turned out to be bad.
 
 What it does: says whether a notice is due, and writes it. Only senders inside, at our own domains, ever get one: nothing goes to a
 stranger, whose address may be forged.
@@ -9,8 +9,10 @@ Raises: nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from email.utils import formatdate
 
 from gatepost.mail.act.alert import clean, compose_text
+from gatepost.mail.act.recall import Recalled
 from gatepost.mail.model import Decision, Direction, Disposition, Envelope, Kind
 
 WORDS = {
@@ -47,3 +49,22 @@ def compose_notice(
         "",
     ]
     return compose_text("Your mail was stopped", lines, postmaster, (envelope.sender,), now)
+
+
+def compose_recall(identifier: str, found: Recalled, recipient: str, postmaster: str, now: float) -> tuple[Envelope, bytes]:
+    """The notice to one of our own recipients: which mail not to open, in plain words, without any content of the mail."""
+    files = ", ".join(dict.fromkeys(clean(hit.file) for hit in found.hits if hit.file))
+    lines = [
+        "A mail that you received has turned out to be dangerous. When it came, nobody could know.",
+        "",
+        f"From:    {clean(found.sender) or 'nobody'}",
+        f"Subject: {clean(found.subject)}",
+        f"Came:    {formatdate(found.at)}",
+        *([f"File:    {files}"] if files else []),
+        f"Number:  {identifier}",
+        "",
+        "Do not open it. Delete it. If you have opened it already, call your administrator at once,",
+        f"or write to {postmaster} from another computer, and name the number.",
+        "",
+    ]
+    return compose_text("Do not open a mail that you received", lines, postmaster, (recipient,), now)

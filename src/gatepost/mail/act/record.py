@@ -13,7 +13,7 @@ from typing import Any
 from gatepost.journal.event import Event
 from gatepost.journal.project import JUDGED
 from gatepost.journal.states import State
-from gatepost.mail.model import Decision, Disposition, EngineReport, Envelope, Finding, Reply, Verdict
+from gatepost.mail.model import Decision, Disposition, EngineReport, Envelope, Finding, Kind, PartSummary, Reply, Traces, Verdict
 
 FIRST_STATES = {
     Disposition.DELIVER: State.ACCEPTED,
@@ -34,11 +34,12 @@ def judged(
     *,
     kept: bool = False,
     handed_on: bool = False,
+    cleaned: Traces | None = None,
 ) -> Event:
     """The event of a judged mail.
 
     `kept` says that its bytes are in quarantine, `handed_on` that our answer delivers it (a milter's accept); otherwise delivered
-    recipients stay "accepted" until the next hop has answered.
+    recipients stay "accepted" until the next hop has answered. `cleaned` tells what was taken out of it for those who get it cleaned.
     """
     data: dict[str, Any] = {
         "sender": text(envelope.sender),
@@ -58,9 +59,12 @@ def judged(
         "seconds": verdict.seconds,
         "findings": [_finding(finding) for finding in _weightiest_first(verdict, decisions)],
         "engines": [_engine(report) for report in verdict.engines],
+        "parts": [_part(part) for part in verdict.parts],
         "reply": f"{reply.code} {reply.status} {reply.text}",
         "kept": kept,
     }
+    if cleaned:
+        data["cleaned"] = {"digest": cleaned.digest, "removed": [text(words) for words in cleaned.removed]}
     return Event(at, JUDGED, identifier, data)
 
 
@@ -82,8 +86,12 @@ def _recipient(decision: Decision, *, handed_on: bool) -> dict[str, str]:
         "direction": str(decision.direction),
         "disposition": str(decision.disposition),
         "rule": decision.rule,
-        "state": str(State.DELIVERED if handed_on and state is State.ACCEPTED else state),
+        "state": str(_handed_on(decision.disposition) if handed_on and state is State.ACCEPTED else state),
     }
+
+
+def _handed_on(disposition: Disposition) -> State:
+    return State.CLEANED if disposition is Disposition.DELIVER_CLEANED else State.DELIVERED
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -97,6 +105,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
+def _part(part: PartSummary) -> dict[str, Any]:
+    """What lets us say later who got this content: its digest, and the name under which people know it."""
+    return {"path": text(part.path), "name": text(part.names[0]) if part.names else "", "type": part.type, "digest": part.digest}
+
+
 def _engine(report: EngineReport) -> dict[str, Any]:
     return {
         "name": report.name,
@@ -104,7 +117,15 @@ def _engine(report: EngineReport) -> dict[str, Any]:
         "state": str(report.state),
         "seconds": round(report.seconds, 6),
         "signatures": text(report.signatures),
+        "certificate": text(report.certificate),
     }
+
+
+def findings_of(event: Event) -> tuple[Finding, ...]:
+    """The findings that a `mail.judged` event tells, for judging again."""
+    return tuple(
+        Finding(Kind(one["kind"]), one["name"], one["part"], one["source"], one["detail"], one["score"]) for one in event.data["findings"]
+    )
 
 
 def envelope_of(event: Event) -> Envelope:

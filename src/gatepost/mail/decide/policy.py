@@ -15,6 +15,7 @@ from gatepost.site.mail import Policy, Rule
 
 CLEAN = "clean"
 RELEASED = "released"
+UNDONE = "undone"
 
 SEVERITY: tuple[Disposition, ...] = (
     Disposition.DELIVER,
@@ -55,12 +56,13 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """For whom is decided: one recipient, which way the mail goes, the sender's zone, and what was released."""
+    """For whom is decided: one recipient, which way the mail goes, the sender's zone, what was released, and undone signatures (engine, name)."""
 
     recipient: str
     direction: Direction
     zone: str = ""
     passes: frozenset[Pass] = frozenset()
+    undone: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,17 @@ def passes(decision: Decision, context: Context, policy: Policy) -> frozenset[Pa
     return frozenset(Pass(by.rule, finding.kind, finding.name) for finding, by in judged if by.disposition != Disposition.DELIVER)
 
 
+def unwanted(findings: tuple[Finding, ...], context: Context, policy: Policy) -> tuple[Finding, ...]:
+    """The findings of a mail that a cleaned one for this recipient must not have."""
+    return tuple(finding for finding in findings if _judge(finding, context, policy).disposition is Disposition.DELIVER_CLEANED)
+
+
 def _judge(finding: Finding, context: Context, policy: Policy) -> _Judged:
     judged = _by_rule(finding, context, policy)
     if Pass(judged.rule, finding.kind, finding.name) in context.passes:
         return _Judged(Disposition.DELIVER, RELEASED)
+    if finding.kind is Kind.SUSPECT and (finding.source, finding.name) in context.undone:
+        return _Judged(Disposition.DELIVER, UNDONE)
     return judged
 
 

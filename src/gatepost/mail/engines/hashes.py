@@ -65,11 +65,14 @@ class Hashes:
         findings = []
         for piece in pieces:
             digest = hashlib.sha256(piece.data).digest()
-            for one in self._lists:
-                if (name := one.find(digest)) is not None:
-                    findings.append(Finding(Kind.VIRUS, name or "known-bad-content", piece.path, self.name, f"SHA-256 {digest.hex()}"))
-                    break
+            if (name := self.known(digest)) is not None:
+                findings.append(Finding(Kind.VIRUS, name, piece.path, self.name, f"SHA-256 {digest.hex()}"))
         return tuple(findings)
+
+    def known(self, digest: bytes) -> str | None:
+        """Give the name under which content with this SHA-256 is known to be bad, or None."""
+        found = next((name for one in self._lists if (name := one.find(digest)) is not None), None)
+        return found if found is None else found or "known-bad-content"
 
 
 class _List:
