@@ -58,7 +58,7 @@ class Gateway:
     def start(self) -> Gateway:
         self.write(self.extra)
         self._log = (self.home / "log").open("ab")
-        command = [sys.executable, "-m", "gatepost", "mail", "serve", "--site", str(self.site)]
+        command = [sys.executable, "-m", "gatepost", "mail", "serve", "--one-user", "--site", str(self.site)]
         self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
         wait_for(lambda: self.process.poll() is not None or self._greets(), "the gateway to take mail", 60)
         assert self.process.poll() is None, self.log()

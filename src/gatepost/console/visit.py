@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,7 +24,6 @@ from gatepost.console.desk import Desk
 from gatepost.console.rights import Right, may
 from gatepost.console.sessions import Session, Sessions
 from gatepost.journal.interface import Journal
-from gatepost.mail.act.contents import Contents
 from gatepost.report import story
 from gatepost.site.model import Site
 
@@ -36,8 +35,9 @@ MENU = (
     (Right.QUARANTINE, "/quarantine", "Quarantine"),
     (Right.NETWORK, "/firewall", "Firewall"),
     (Right.NETWORK, "/integrity", "Integrity"),
-    (Right.NETWORK, "/engines", "Engines"),
+    (Right.NETWORK, "/engines", "Signatures"),
     (Right.REPORTS, "/reports", "Reports"),
+    (Right.NETWORK, "/site", "Site"),
     (Right.PEOPLE, "/people", "People"),
 )
 """The screens by the right that they need."""
@@ -53,6 +53,14 @@ class Refused(Exception):  # noqa: N818 - what happened, not what went wrong wit
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+
+
+class Contents(Protocol):
+    """Where the bytes of held mail come from."""
+
+    def get(self, digest: str) -> bytes:
+        """The bytes whose SHA-256 is `digest`. Raises ContentError."""
+        ...
 
 
 @dataclass(slots=True, eq=False)

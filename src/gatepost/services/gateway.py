@@ -2,7 +2,8 @@
 
 What it does: binds the listening sockets, loads what workers share, forks everybody, reloads on SIGHUP without dropping a mail
 (a bad site file changes nothing), drains on SIGTERM.
-Not its job: what the processes do; units of systemd, which can run each of them alone.
+Started as root it gives each process its own user, where this machine has them (`gatepost.deploy.units.people`).
+Not its job: what the processes do; running one of them alone for a service manager (`alone`).
 Raises: `StartError` when it cannot start, with the remedy.
 """
 
@@ -11,37 +12,34 @@ from __future__ import annotations
 import logging
 import os
 import resource
-import secrets
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from gatepost.deploy.units.people import COMMON, Folder, Staff, folders
 from gatepost.journal.interface import JournalError
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.mail.receive.milter_listen import ListenError, listen
-from gatepost.services import confine, frontd, keeperd, keys, watchd, wiring
-from gatepost.services.frontd import Keys, Sockets
+from gatepost.services import frontd, keeperd, keys, pool, watchd, wiring
+from gatepost.services.frontd import Places, Sockets
 from gatepost.services.keys import KeyFileError
 from gatepost.site.base import parse_endpoint
 from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
+from gatepost.system.accounts import tried
 from gatepost.system.files import make_directory
+from gatepost.system.sockets import listen_unix
 from gatepost.system.supervise import Child, Supervisor
 
 log = logging.getLogger(__name__)
 
 DRAIN = 40.0
 """Seconds that all processes together have to finish."""
-
-SECRET = 32
-"""Bytes of the secret by which canaries are known; a new one at each start."""
 
 METRICS_PORT = 9090
 
@@ -65,54 +63,79 @@ class _Generation:
 
 
 class Gateway:
-    """All processes of the mail gateway. `read` gives the site, now and again on SIGHUP; it raises SiteError."""
+    """All processes of the mail gateway. `read` gives the site, now and again on SIGHUP; it raises SiteError.
 
-    def __init__(self, read: Callable[[], Site]) -> None:
+    `staff` has the user of each process; where it is empty all run as the user who starts this.
+    """
+
+    def __init__(self, read: Callable[[], Site], staff: Staff | None = None) -> None:
         self._read = read
+        self._staff = staff or {}
+        self._scans: list[socket.socket] = []
         site = read()
         _raise_descriptor_limit()
         self._run = Path(site.site.run)
-        self._key = self._prepare(site)
-        _check_journal(site)
+        self._prepare(site)
+        if said := tried(self._staff.get("keeper"), partial(_try_journal, site)):
+            raise StartError(said)
         self._sockets = _bind(site)
-        self._secret = secrets.token_bytes(SECRET)
+        self._keep = listen_unix(self._run / "keeper.sock", owner=self._owner("keeper", "keeper"))
         self._supervisor = Supervisor(self._reload)
-        self._keeper = Child("keeper", lambda: keeperd.run(self._generation.site, self._keep))
+        self._keeper = self._child("keeper", lambda: keeperd.run(self._generation.site, self._keep, self._staff), self._keep)
         self._generation = self._make(1, site)
 
-    @property
-    def _keep(self) -> Path:
-        return self._run / "keeper.sock"
+    def _owner(self, user: str, group: str) -> tuple[int, int] | None:
+        return (self._staff[user].uid, self._staff[group].gid) if self._staff else None
 
-    def _prepare(self, site: Site) -> Ed25519PublicKey:
-        """Make the folders, load the engines, try the certificate and give the public key, or say what is wrong before anything runs."""
+    def _child(self, name: str, run: Callable[[], None], *needed: socket.socket | None) -> Child:
+        """A process that has no other listening socket than those it needs."""
+
+        def alone() -> None:
+            for one in (self._keep, *self._sockets.all(), *self._scans):
+                if one not in needed:
+                    one.close()
+            run()
+
+        return Child(name, alone, self._staff.get(name))
+
+    def _prepare(self, site: Site) -> None:
+        """Make the folders, load the engines, try certificate, keys and journal, or say what is wrong before anything runs."""
         try:
+            self._make_folders(site)
+            wiring.preload(site)
+            wiring.scheduler(site).close()
+        except EngineError as error:
+            raise StartError(str(error)) from None
+        except OSError as error:
+            raise StartError(_denied(error)) from None
+        for process, attempt in (("front", _try_certificate), ("keeper", _try_keys)):
+            if said := tried(self._staff.get(process), partial(attempt, site)):
+                raise StartError(said)
+
+    def _make_folders(self, site: Site) -> None:
+        if not self._staff:
             make_directory(Path(site.site.state))
             make_directory(self._run, 0o755)
             make_directory(self._run / "scratch")
-            wiring.preload(site)
-            wiring.scheduler(site).close()
-            frontd.tls(site)
-            return keys.public_receipts(Path(site.site.state) / "keys")
-        except (EngineError, KeyFileError) as error:
-            raise StartError(str(error)) from None
-        except ssl.SSLError as error:
-            raise StartError(
-                f"certificate or key of mail.smtp.tls cannot be used: {error.reason}; both must be PEM and belong together"
-            ) from None
-        except OSError as error:
-            raise StartError(
-                f"{error.filename}: {error.strerror}; give the user who runs this the right to it, or name another folder"
-            ) from None
+            return
+        for folder in folders(site):
+            path = Path(folder.path)
+            make_directory(path, 0o755)
+            os.chown(path, *_numbers(folder, self._staff))
+            path.chmod(folder.mode)
 
     def _make(self, number: int, site: Site) -> _Generation:
         scan = self._run / f"scan-{number}.sock"
-        keys_of_front = Keys(self._key, self._secret)
-        front = Child("front", lambda: frontd.run(site, self._sockets, scan, self._keep, keys_of_front))
-        watch = Child("watch", lambda: watchd.run(site, self._sockets.metrics, self._keep, self._secret))
-        count = site.mail.workers or os.cpu_count() or 1
-        scratch = self._run / "scratch"
-        workers = [Child(f"scan worker {one}", partial(confine.worker, site, scan, scratch / f"{number}-{one}")) for one in range(count)]
+        listener = listen_unix(scan, owner=self._owner("front", "scan"))
+        self._scans.append(listener)
+        sockets = replace(self._sockets, scan=listener)
+        users = frozenset({self._staff["scan"].uid}) if self._staff else frozenset()
+        places = Places(scan, self._run / "keeper.sock", users)
+        front = self._child("front", lambda: frontd.run(site, sockets, places), *(sockets.milter, sockets.smtp, listener))
+        watch = self._child("watch", lambda: watchd.run(site, sockets.metrics, places.keep), sockets.metrics)
+        workers = pool.workers(site, scan, self._run / "scratch", number, self._staff.get("scan"))
+        for worker in workers:
+            worker.run = self._child("scan", worker.run).run
         return _Generation(number, site, front, watch, workers)
 
     def serve(self) -> None:
@@ -120,7 +143,7 @@ class Gateway:
         self._supervisor.add(self._keeper)
         self._start(self._generation)
         if self._generation.site.console.listen:
-            self._supervisor.add(Child("console", lambda: _console(self._generation.site)))
+            self._supervisor.add(self._child("console", lambda: _console(self._generation.site)))
         log.info("serving %s with %d scan workers", self._generation.site.site.name, len(self._generation.workers))
         self._supervisor.serve(DRAIN)
 
@@ -147,15 +170,55 @@ class Gateway:
         self._supervisor.retire(old.front)
         for worker in old.workers:
             worker.restart = False
+        self._scans.pop(0).close()
         log.info("reloaded %s", site.site.name)
 
 
-def _check_journal(site: Site) -> None:
-    """Open the journal as the keeper will, so that one that is damaged or gone is said here, once."""
+def _numbers(folder: Folder, staff: Staff) -> tuple[int, int]:
+    """User and group of a folder; the group of the keeper's files is the one that all share."""
+    users = {f"gatepost-{process}": account for process, account in staff.items()}
+    uid = users[folder.user].uid if folder.user in users else 0
+    if folder.group == COMMON:
+        return uid, staff["keeper"].gid
+    return uid, users[folder.group].own if folder.group in users else 0
+
+
+def _denied(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}; give the user who runs this the right to it, or name another folder"
+
+
+def _try_certificate(site: Site) -> str:
+    """What keeps the front from its certificate, "" when nothing does."""
+    try:
+        frontd.tls(site)
+    except ssl.SSLError as error:
+        return f"certificate or key of mail.smtp.tls cannot be used: {error.reason}; both must be PEM and belong together"
+    except OSError as error:
+        return _denied(error)
+    return ""
+
+
+def _try_keys(site: Site) -> str:
+    """What keeps the keeper from its keys."""
+    try:
+        keys.receipts(Path(site.site.state) / "keys")
+    except KeyFileError as error:
+        return str(error)
+    except OSError as error:
+        return _denied(error)
+    return ""
+
+
+def _try_journal(site: Site) -> str:
+    """What keeps the keeper from its journal; opened as the keeper will, so that one that is damaged or gone is said here, once."""
+    mask = os.umask(keeperd.UMASK)
     try:
         SqliteJournal(Path(site.site.state) / "journal.sqlite").close()
     except JournalError as error:
-        raise StartError(str(error)) from None
+        return str(error)
+    finally:
+        os.umask(mask)
+    return ""
 
 
 def _raise_descriptor_limit() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from gatepost.services import messages
-from gatepost.services.messages import Answer, Done, Failed, Health, Numbered, Request
+from gatepost.services.messages import Answer, Failed, Given, Introduce, Introduced, Numbered, Request
 from gatepost.system.channel import AsyncChannel, Channel
 from gatepost.system.sockets import connected
 
@@ -56,7 +56,7 @@ class Keeper:
         self._number = 0
         self._connecting: asyncio.Task[None] | None = None
 
-    async def ask(self, request: Request, descriptor: int | None = None) -> Done | Health:
+    async def ask(self, request: Request, descriptor: int | None = None) -> Given:
         """Ask, with a descriptor if the request has one; it may be closed when this returns. Raises KeeperError."""
         self._number += 1
         number = self._number
@@ -125,7 +125,20 @@ class Keeper:
             self._channel.close()
 
 
-def ask_once(path: Path, request: Request) -> Done | Health:
+def introduced(path: Path) -> Introduced:
+    """What tells ours from forged, as soon as the keeper is there to say it."""
+    while True:
+        try:
+            given = ask_once(path, Introduce())
+        except (KeeperError, OSError) as error:
+            log.debug("the keeper does not introduce itself yet: %s", error)
+            time.sleep(PAUSE)
+        else:
+            assert isinstance(given, Introduced)
+            return given
+
+
+def ask_once(path: Path, request: Request) -> Given:
     """Ask one question without an event loop, for the command line. Raises KeeperError, OSError when no keeper listens."""
     sock = connected(path)
     sock.settimeout(PATIENCE * 3)

@@ -6,6 +6,7 @@ Raises: `KeyFileError` for a file that is not what it should be; `OSError` when 
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from pathlib import Path
 
@@ -18,7 +19,7 @@ SIZE = 32
 
 
 class KeyFileError(Exception):
-    """A key file is damaged; without it kept mail cannot be read, so it is never replaced in silence."""
+    """A key file is damaged or missing; without it kept mail cannot be read, so it is never replaced in silence."""
 
 
 def secret(folder: Path, name: str) -> bytes:
@@ -27,7 +28,16 @@ def secret(folder: Path, name: str) -> bytes:
     if not path.exists():
         make_directory(folder)
         write_atomic(path, secrets.token_bytes(SIZE))
-    found = read(path)
+    return existing(folder, name)
+
+
+def existing(folder: Path, name: str) -> bytes:
+    """The same for those who only look: a key is never made, since a new one opens nothing."""
+    path = folder / f"{name}.key"
+    try:
+        found = read(path)
+    except FileNotFoundError:
+        raise KeyFileError(f"{path} is missing, and without it kept mail cannot be read; restore it from a backup") from None
     if len(found) != SIZE:
         raise KeyFileError(f"{path} is damaged: it must hold {SIZE} bytes, not {len(found)}; restore it from a backup")
     return found
@@ -36,6 +46,11 @@ def secret(folder: Path, name: str) -> bytes:
 def receipts(folder: Path) -> Ed25519PrivateKey:
     """The key that signs receipts and release tokens."""
     return signing_key(secret(folder, "receipts"))
+
+
+def canaries(folder: Path) -> bytes:
+    """The secret by which canaries are known; the same after each start, so that those who ask for it at different times agree."""
+    return hmac.digest(secret(folder, "receipts"), b"gatepost canaries", "sha256")
 
 
 def public_receipts(folder: Path) -> Ed25519PublicKey:

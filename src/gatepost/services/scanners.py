@@ -20,10 +20,11 @@ from pathlib import Path
 
 import msgspec
 
+from gatepost.mail.act.clean import Cleaned, CleanError, Order
 from gatepost.mail.model import Direction, Envelope, Finding, Kind, Verdict
 from gatepost.mail.receive.spool import Spool
 from gatepost.system.channel import AsyncChannel
-from gatepost.system.sockets import listen_unix
+from gatepost.system.sockets import credentials, listen_unix, listening
 
 log = logging.getLogger(__name__)
 
@@ -44,25 +45,53 @@ class OverloadError(Exception):
     """Too many mails wait for a worker already."""
 
 
+class UnansweredError(Exception):
+    """No worker answered for a mail. `name` is that of the finding, the text its detail."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(detail)
+        self.name = name
+
+
 class Job(msgspec.Struct, frozen=True):
-    """What a worker is told of a mail whose bytes come as a descriptor: `size` in bytes, `directions` it goes for its recipients."""
+    """What a worker is told of a mail whose bytes come as a descriptor: `size` in bytes, `directions` it goes for its recipients.
+
+    With an `order` it is to be cleaned and not to be scanned.
+    """
 
     envelope: Envelope
     size: int
     directions: frozenset[Direction]
+    order: Order | None = None
+
+
+class Spoiled(msgspec.Struct, frozen=True, tag="spoiled"):
+    """A mail that cannot be cleaned, and why."""
+
+    why: str
+
+
+class _Made(msgspec.Struct, frozen=True, tag="made"):
+    cleaned: Cleaned
 
 
 encode_job = msgspec.msgpack.Encoder().encode
 decode_job = msgspec.msgpack.Decoder(Job).decode
 encode_verdict = msgspec.msgpack.Encoder().encode
 decode_verdict = msgspec.msgpack.Decoder(Verdict).decode
+_decode_cleaned = msgspec.msgpack.Decoder(_Made | Spoiled).decode
+
+
+def encode_cleaned(answer: Cleaned | Spoiled) -> bytes:
+    """The answer to an order."""
+    return msgspec.msgpack.encode(_Made(answer) if isinstance(answer, Cleaned) else answer)
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
     payload: bytes
     spool: Spool
-    verdict: asyncio.Future[Verdict]
+    answer: asyncio.Future[bytes]
     crashes: int = 0
 
 
@@ -81,10 +110,14 @@ class _Worker:
 
 
 class Scanners:
-    """All workers that have connected, and the mails that wait for them; `wall` is how many seconds a mail may take."""
+    """All workers that have connected, and the mails that wait for them; `wall` is how many seconds a mail may take.
 
-    def __init__(self, path: Path, queue_limit: int = 1_000, wall: float = 60.0) -> None:
+    Workers of other users than root and our own are those of `users` alone.
+    """
+
+    def __init__(self, path: Path, queue_limit: int = 1_000, wall: float = 60.0, users: frozenset[int] = frozenset()) -> None:
         self._path = path
+        self._users = users | {0, os.geteuid()}
         self._queue_limit = queue_limit
         self._patience = wall + PATIENCE
         self._workers: set[_Worker] = set()
@@ -103,9 +136,9 @@ class Scanners:
         """How many mails wait for a worker."""
         return len(self._small) + len(self._large)
 
-    def listen(self) -> None:
-        """Let workers connect to the socket."""
-        self._listener = listen_unix(self._path)
+    def listen(self, inherited: socket.socket | None = None) -> None:
+        """Let workers connect to the socket, or to one that somebody bound there."""
+        self._listener = listen_unix(self._path) if inherited is None else listening(inherited)
         asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -113,6 +146,10 @@ class Scanners:
             sock, _address = listener.accept()
         except OSError as error:
             log.error("a scan worker cannot connect: %s", error)  # noqa: TRY400 the reason is all there is
+            return
+        if credentials(sock).uid not in self._users:
+            log.error("user %d wants to be a scan worker, and is none", credentials(sock).uid)
+            sock.close()
             return
         worker = _Worker()
         worker.channel = AsyncChannel(sock, lambda payload, _descriptor: self._finished(worker, payload), lambda: self._lost(worker))
@@ -122,13 +159,30 @@ class Scanners:
 
     async def scan(self, envelope: Envelope, spool: Spool, directions: frozenset[Direction] = frozenset(Direction)) -> Verdict:
         """Have one mail looked at; cancelling forgets the result, not the work. Raises OverloadError."""
+        try:
+            return decode_verdict(await self._ask(Job(_bounded(envelope), spool.size, directions), spool))
+        except UnansweredError as error:
+            return _unchecked(error.name, str(error))
+        except msgspec.MsgspecError as error:
+            return _unchecked("scanner-garbage", f"the scan worker's answer cannot be read: {error}")
+
+    async def clean(self, envelope: Envelope, spool: Spool, order: Order) -> Cleaned:
+        """Have one mail cleaned. Raises CleanError, OverloadError."""
+        try:
+            answer: _Made | Spoiled = _decode_cleaned(await self._ask(Job(_bounded(envelope), spool.size, frozenset(), order), spool))
+        except (UnansweredError, msgspec.MsgspecError) as error:
+            raise CleanError(str(error)) from None
+        if isinstance(answer, Spoiled):
+            raise CleanError(answer.why)
+        return answer.cleaned
+
+    async def _ask(self, job: Job, spool: Spool) -> bytes:
         if self.waiting >= self._queue_limit:
             raise OverloadError(f"{self.waiting} mails wait already")
-        payload = encode_job(Job(_bounded(envelope), spool.size, directions))
-        waiting = _Waiting(payload, spool, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(encode_job(job), spool, asyncio.get_running_loop().create_future())
         (self._small if spool.size <= SMALL else self._large).append(waiting)
         self._dispatch()
-        return await waiting.verdict
+        return await waiting.answer
 
     def _dispatch(self) -> None:
         while self._idle and (waiting := self._next()) is not None:
@@ -141,13 +195,13 @@ class Scanners:
                 # Out of descriptors: the mail is put off, the worker has heard nothing and is still idle.
                 worker.leave()
                 self._idle.append(worker)
-                waiting.verdict.set_result(_unchecked("not-handed-over", f"{error.strerror}; raise the limit of open files"))
+                waiting.answer.set_exception(UnansweredError("not-handed-over", f"{error.strerror}; raise the limit of open files"))
 
     def _frozen(self, worker: _Worker) -> None:
         """A worker that ends neither its mail nor itself, in whatever way: it is killed, and another one tries."""
         log.error("a scan worker gave no answer for %.0f s; it is killed", self._patience)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(worker.channel.peer, signal.SIGKILL)
+            os.kill(worker.channel.peer.pid, signal.SIGKILL)
         worker.channel.close()
 
     def _next(self) -> _Waiting | None:
@@ -165,28 +219,21 @@ class Scanners:
             worker.channel.close()
             return
         self._idle.append(worker)
-        self._settle(waiting, payload)
+        if not waiting.answer.done():
+            waiting.answer.set_result(payload)
         self._dispatch()
-
-    def _settle(self, waiting: _Waiting, payload: bytes) -> None:
-        if waiting.verdict.done():
-            return
-        try:
-            waiting.verdict.set_result(decode_verdict(payload))
-        except msgspec.MsgspecError as error:
-            waiting.verdict.set_result(_unchecked("scanner-garbage", f"the scan worker's answer cannot be read: {error}"))
 
     def _lost(self, worker: _Worker) -> None:
         self._workers.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
         waiting = worker.leave()
-        if waiting is None or waiting.verdict.done():
+        if waiting is None or waiting.answer.done():
             return
         waiting.crashes += 1
         if waiting.crashes >= CRASHES:
             log.error("%d scan workers died over a mail of %d bytes: it is poison", CRASHES, waiting.spool.size)
-            waiting.verdict.set_result(_unchecked("poison", f"{CRASHES} scan workers died over this mail"))
+            waiting.answer.set_exception(UnansweredError("poison", f"{CRASHES} scan workers died over this mail"))
             return
         log.warning("a scan worker died over a mail of %d bytes; another one tries it", waiting.spool.size)
         (self._small if waiting.spool.size <= SMALL else self._large).appendleft(waiting)
@@ -199,8 +246,8 @@ class Scanners:
             self._listener.close()
             self._listener = None
         for waiting in (*self._small, *self._large):
-            if not waiting.verdict.done():
-                waiting.verdict.set_result(_unchecked("shutdown", "Gatepost is stopping"))
+            if not waiting.answer.done():
+                waiting.answer.set_exception(UnansweredError("shutdown", "Gatepost is stopping"))
         for worker in tuple(self._workers):
             if worker.job is not None:
                 worker.job.crashes = CRASHES
@@ -210,7 +257,7 @@ class Scanners:
 def _pop_live(queue: deque[_Waiting]) -> _Waiting | None:
     while queue:
         waiting = queue.popleft()
-        if not waiting.verdict.done():
+        if not waiting.answer.done():
             return waiting
     return None
 

@@ -20,13 +20,14 @@ from pathlib import Path
 from gatepost.mail.inspect import registry
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.services import canary, metrics
-from gatepost.services.keeper import KeeperError, ask_once
+from gatepost.services.keeper import KeeperError, ask_once, introduced
 from gatepost.services.messages import Health, Look, Note
 from gatepost.signatures.store import Store
 from gatepost.signatures.update import OLD, OLD_SIGNATURES, STALE, age
 from gatepost.site.base import parse_endpoint
 from gatepost.site.mail import ANTIVIRUS
 from gatepost.site.model import Site
+from gatepost.system import manager
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ AGAIN = 60.0
 
 SECONDS = 120.0
 """Seconds that the gateway has to answer a canary."""
+
+ALIVE = 20.0
+"""Seconds between two signs of life for the service manager."""
 
 REMEMBER = 300.0
 """Seconds for which the age of signatures is not asked again."""
@@ -168,15 +172,25 @@ def _answer(listener: socket.socket, figures: _Figures) -> None:
     server.serve_forever()
 
 
-def run(site: Site, listener: socket.socket | None, keep: Path, secret: bytes) -> None:
-    """Be the watch until SIGTERM; `listener` is where Prometheus asks, `keep` the keeper's socket, `secret` signs canaries."""
+def _rest(seconds: float) -> None:
+    """Sleep, and say meanwhile that we live."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        manager.alive()
+        time.sleep(min(ALIVE, left))
+
+
+def run(site: Site, listener: socket.socket | None, keep: Path) -> None:
+    """Be the watch until SIGTERM; `listener` is where Prometheus asks, `keep` the keeper's socket."""
+    secret = introduced(keep).canaries
+    manager.ready()
     if listener is not None:
         threading.Thread(target=_answer, args=(listener, _Figures(site, keep)), daemon=True).start()
-    time.sleep(min(FIRST, site.canary.interval))
+    _rest(min(FIRST, site.canary.interval))
     told: dict[str, float] = {}
     while True:
         wrong = sing(site, secret) if site.canary.enabled and canary.has_way(site) else None
         if wrong is not None:
             _tell(keep, wrong)
         told = _warn(keep, told, ages(site, time.time()))
-        time.sleep(min(AGAIN, site.canary.interval) if wrong else site.canary.interval)
+        _rest(min(AGAIN, site.canary.interval) if wrong else site.canary.interval)

@@ -19,11 +19,12 @@ import struct
 from collections import deque
 from collections.abc import Callable
 
+from gatepost.system.sockets import Credentials, credentials
+
 _LENGTH = struct.Struct("!I")
 _WITH_DESCRIPTOR = 1 << 31
 _LIMIT = 64 << 20
 _CHUNK = 1 << 16
-_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _ANCILLARY = socket.CMSG_SPACE(8 * array.array("i").itemsize)
 
 Frame = tuple[bytes, int | None]
@@ -142,10 +143,9 @@ class AsyncChannel:
         self.closed = False
 
     @property
-    def peer(self) -> int:
-        """The process that connected, as the kernel knows it."""
-        pid: int = _CREDENTIALS.unpack(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]
-        return pid
+    def peer(self) -> Credentials:
+        """Who connected, as the kernel knows it."""
+        return credentials(self._sock)
 
     def send(self, payload: bytes, descriptor: int | None = None) -> None:
         """Send one frame as soon as the socket takes it. The descriptor may be closed at once: what has to wait keeps a copy."""

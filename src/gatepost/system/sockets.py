@@ -9,10 +9,21 @@ import os
 import socket
 import struct
 from pathlib import Path
+from typing import NamedTuple
+
+_CREDENTIALS = struct.Struct("3i")
 
 
-def listen_unix(path: Path, mode: int = 0o660) -> socket.socket:
-    """Listen at `path`, in place of a socket that a dead process left there; not blocking."""
+class Credentials(NamedTuple):
+    """Who is at the other end of a Unix socket, as the kernel knows it (unix(7), SO_PEERCRED)."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def listen_unix(path: Path, mode: int = 0o660, owner: tuple[int, int] | None = None) -> socket.socket:
+    """Listen at `path`, in place of a socket that a dead process left there; not blocking. `owner` has the numbers of user and group."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)  # nobody may connect before the mode is right
@@ -20,7 +31,14 @@ def listen_unix(path: Path, mode: int = 0o660) -> socket.socket:
         listener.bind(str(path))
     finally:
         os.umask(before)
+    if owner is not None:
+        os.chown(path, *owner)
     path.chmod(mode)
+    return listening(listener)
+
+
+def listening(listener: socket.socket) -> socket.socket:
+    """Listen on a bound or inherited socket, not blocking; from now on `peer` gives the calling process."""
     listener.listen(256)
     listener.setblocking(False)  # noqa: FBT003 the socket's own interface
     return listener
@@ -40,4 +58,9 @@ def connected(path: Path) -> socket.socket:
 def peer(path: Path) -> int:
     """The process that listens at `path` (unix(7), SO_PEERCRED)."""
     with connected(path) as sock:
-        return int(struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[0])
+        return credentials(sock).pid
+
+
+def credentials(sock: socket.socket) -> Credentials:
+    """Who is at the other end."""
+    return Credentials(*_CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)))

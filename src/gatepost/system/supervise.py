@@ -16,22 +16,30 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gatepost.system.accounts import Account, become
+
 log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _NAME_LIMIT = 15
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_LOOK = 5.0
 _QUICK = 5.0
 _PAUSE_LIMIT = 10.0
 
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """One process to keep alive, seen by ps(1) under its name. `run` is called in the child; its return ends the process with status 0."""
+    """One process to keep alive, seen by ps(1) under its name. `run` is called in the child; its return ends the process with status 0.
+
+    With an `account` it becomes that user first. It is killed when `overdue` says so, which is asked every few seconds.
+    """
 
     name: str
     run: Callable[[], None]
+    account: Account | None = None
+    overdue: Callable[[], bool] | None = None
     restart: bool = True
     pid: int = 0
     started: float = 0.0
@@ -40,12 +48,18 @@ class Child:
 
 
 class Supervisor:
-    """The parent. `on_hangup` is called for SIGHUP, in the parent; `on_death(child)` whenever one ends."""
+    """The parent. `on_hangup` is called for SIGHUP, in the parent; `on_death(child)` whenever one ends; `on_look` every few seconds."""
 
-    def __init__(self, on_hangup: Callable[[], None], on_death: Callable[[Child], None] = lambda _child: None) -> None:
+    def __init__(
+        self,
+        on_hangup: Callable[[], None],
+        on_death: Callable[[Child], None] = lambda _child: None,
+        on_look: Callable[[], None] = lambda: None,
+    ) -> None:
         self._children: list[Child] = []
         self._on_hangup = on_hangup
         self._on_death = on_death
+        self._on_look = on_look
         self._stopping = False
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
@@ -79,9 +93,11 @@ class Supervisor:
     def serve(self, drain: float) -> None:
         """Live until SIGTERM or SIGINT; then give the children `drain` seconds to finish."""
         while not self._stopping:
-            wait = min((child.due - time.monotonic() for child in self._children if child.due), default=60.0)
-            self._handle(signal.sigtimedwait(_SIGNALS, max(0.0, wait)))
+            wait = min((child.due - time.monotonic() for child in self._children if child.due), default=_LOOK)
+            self._handle(signal.sigtimedwait(_SIGNALS, max(0.0, min(wait, _LOOK))))
             self._start_due()
+            self._kill_overdue()
+            self._on_look()
         self._stop(drain)
 
     def _handle(self, info: signal.struct_siginfo | None) -> None:
@@ -121,6 +137,12 @@ class Supervisor:
             if child.due and child.due <= now and not self._stopping:
                 self._start(child)
 
+    def _kill_overdue(self) -> None:
+        for child in self._children:
+            if child.pid and child.overdue is not None and child.overdue():
+                log.error("%s took too long; it is killed", child.name)
+                self.tell(child, signal.SIGKILL)
+
     def _stop(self, drain: float) -> None:
         """End the children in the reverse order of their start, so that what others need ends last."""
         deadline = time.monotonic() + drain
@@ -138,7 +160,9 @@ def _become(child: Child, parent: int) -> None:
     code = 1
     try:
         libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if child.account is not None:
+            become(child.account)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # only now: a change of user clears it (prctl(2))
         libc.prctl(_PR_SET_NAME, child.name.encode()[:_NAME_LIMIT])
         if os.getppid() != parent:
             os._exit(1)
