@@ -9,7 +9,8 @@ import pytest
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.drift import fingerprint, look
 from gatepost.firewall.harden import is_switch, otherwise, wanted
-from gatepost.firewall.why import WhyError, read_line, tally, why
+from gatepost.firewall.logged import LogError, read_line
+from gatepost.firewall.why import why
 from tests.firewall.conftest import TODAY, policy_from
 
 LINE = (
@@ -34,12 +35,8 @@ def test_a_logged_flow_is_named_by_its_prefix(widget: Policy) -> None:
     assert '"supplier-ftp"' in why(widget, read_line(line), TODAY)
 
 
-def test_who_tried_what_is_counted() -> None:
-    assert tally([LINE, LINE, "nothing of ours"]) == {("refused", "192.168.3.10", "tcp/6667"): 2}
-
-
 def test_a_foreign_line_is_refused() -> None:
-    with pytest.raises(WhyError):
+    with pytest.raises(LogError):
         read_line("kernel: eth0: link up")
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import signal
 import sys
-import time
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
@@ -19,6 +19,7 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
+from gatepost.cli.attempts import attempts_command
 from gatepost.cli.common import note
 from gatepost.firewall import guard, lab, nft, telling
 from gatepost.firewall.apply import Applied, ApplyError, Place, apply, boot, confirm, session_name
@@ -28,12 +29,12 @@ from gatepost.firewall.compile import compile_policy, reload_text
 from gatepost.firewall.declare import DeclarationError, Policy, declare
 from gatepost.firewall.declared import read_policy
 from gatepost.firewall.document import drawing, policy_rows, policy_text
-from gatepost.firewall.drift import look
 from gatepost.firewall.explain import account_data, account_text, explain
 from gatepost.firewall.export_iptables import ExportError, export_iptables
 from gatepost.firewall.export_pf import export_pf
 from gatepost.firewall.harden import profile_text
 from gatepost.firewall.host import HostError, compile_host, host_intent
+from gatepost.firewall.logged import LogError, read_line
 from gatepost.firewall.nft_reader import ReadError
 from gatepost.firewall.propose import WHOLE, proposal_text, propose
 from gatepost.firewall.prove import prove, prove_meaning
@@ -41,10 +42,12 @@ from gatepost.firewall.reading import kind_of, read_ruleset
 from gatepost.firewall.ruleset import Ruleset
 from gatepost.firewall.scan import ScanError
 from gatepost.firewall.switches import differences, set_profile
-from gatepost.firewall.why import WhyError, read_line, why
+from gatepost.firewall.watch import Watch
+from gatepost.firewall.why import why
 from gatepost.services.messages import Note
 from gatepost.site.load import load, loads
 from gatepost.site.problem import SiteError
+from gatepost.system.nflog import Nflog
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich", no_args_is_help=True)
 
@@ -84,7 +87,7 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
             ApplyError,
             ExportError,
             HostError,
-            WhyError,
+            LogError,
             ScanError,
             OSError,
         ) as error:
@@ -315,10 +318,10 @@ def _applied(done: Applied) -> str:
     return "\n".join([telling.proof_text(done.proof), *ended, *(f"Kernel switch: {told}" for told in done.switches)])
 
 
-def _journal(site: Path, kind: str, data: dict[str, Any]) -> None:
+def _journal(site: Path, kind: str, data: dict[str, Any], subject: str = "firewall") -> None:
     """What happened to the firewall, for the journal; a site file that cannot be read must not stop a confirmation."""
     with contextlib.suppress(SiteError, OSError):
-        note(load(site), Note(kind, "firewall", data))
+        note(load(site), Note(kind, subject, data))
 
 
 @app.command("guard", hidden=True)
@@ -359,22 +362,43 @@ def why_command(
     out(text, {"why": text}, as_json=as_json)
 
 
+app.command("attempts")(told(attempts_command))
+
+
 @app.command("watch")
 @told
 def watch_command(
     site: SiteFile = HERE, every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 30, as_json: AsJson = False
 ) -> None:
-    """Look at the loaded rules again and again; say when they are no longer what the site declares."""
-    policy, last = read_policy(site), ""
-    while True:
-        seen = look(policy, nft.listing(), last)
-        if seen.proof and (seen.drifted or not last):
-            out(telling.proof_text(seen.proof), telling.proof_data(seen.proof), as_json=as_json)
-            sys.stdout.flush()
-        if seen.proof and seen.drifted:
-            _journal(site, "firewall.drifted", {"outcome": seen.proof.outcome.name.lower()})
-        last = seen.fingerprint
-        time.sleep(every)
+    """Look at the loaded rules again and again; say when they are no longer what the site declares. Keep who tried what in the journal.
+
+    What the rules log is read from the kernel and kept by the minute; gatepost firewall attempts asks for it.
+    """
+    policy, first = read_policy(site), True
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with contextlib.ExitStack() as stack:
+        watch = Watch(policy, _log_of(policy, stack), lambda kind, subject, data: _journal(site, kind, data, subject))
+        stack.callback(watch.tell)
+        while True:
+            seen = watch.look()
+            if seen.proof and (seen.drifted or first):
+                out(telling.proof_text(seen.proof), telling.proof_data(seen.proof), as_json=as_json)
+                sys.stdout.flush()
+            if seen.proof and seen.drifted:
+                _journal(site, "firewall.drifted", {"outcome": seen.proof.outcome.name.lower()})
+            first = False
+            watch.listen(every)
+
+
+def _log_of(policy: Policy, stack: contextlib.ExitStack) -> Nflog | None:
+    """The log of the rules; another program that reads it is no reason not to watch the rules."""
+    group = policy.settings.logging.group
+    try:
+        return stack.enter_context(Nflog(group))
+    except OSError as error:
+        told_so = f"who tried what is not kept: {error}; end what else reads NFLOG group {group} (ulogd2?), or run this as root"
+        sys.stderr.write(f"gatepost firewall: {told_so}\n")
+        return None
 
 
 @app.command("harden")

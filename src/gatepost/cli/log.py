@@ -23,6 +23,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 COLOURS = {
     State.ACCEPTED: "cyan",
     State.DELIVERED: "green",
+    State.CLEANED: "cyan",
     State.REJECTED: "red",
     State.TEMPFAILED: "magenta",
     State.QUARANTINED: "yellow",
@@ -64,7 +65,7 @@ def log(
         verdict=verdict,
         finding=finding,
         states=tuple(state or ()),
-        since=_since(since),
+        since=since_when(since),
         limit=limit,
     )
     try:
@@ -80,7 +81,8 @@ def log(
         Console().print(table(rows))
 
 
-def _since(text: str) -> float:
+def since_when(text: str) -> float:
+    """The time so long ago, in seconds since the epoch; "" is the beginning."""
     if not text:
         return 0.0
     match = _AGO.fullmatch(text)

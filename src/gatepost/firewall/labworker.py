@@ -63,17 +63,17 @@ def _answer(made: socket.socket, kind: str, name: bytes) -> None:
 
 
 def probe(rows: Rows, seconds: float) -> dict[str, list[str]]:
-    """Try every [number, source, target, kind, port] at once; give, by number, what was seen and what was said. Silence has no entry.
+    """Try every [number, source, target, kind, port] at once, from a source port of one's own where a sixth says so; give, by number, what was seen and what was said. Silence has no entry.
 
     Seen is "open" (connected, or a datagram came back), "closed" (a machine said that nothing listens there) or "refused" (the network
     said that it may not pass). An empty source is whatever the kernel takes.
     """
     waiting = selectors.DefaultSelector()
     seen: dict[str, list[str]] = {}
-    for number, source, target, kind, port in rows:
+    for number, source, target, kind, port, *own in rows:
         made = _socket(target, kind)
         if source:
-            made.bind((source, 0))
+            made.bind((source, own[0] if own else 0))
         try:
             made.connect((target, port))
             if kind == "udp":

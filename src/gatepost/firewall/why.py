@@ -1,67 +1,26 @@
 """From a line of the log back to the policy: who tried what, why it was refused, and what would allow it.
 
-What it does: reads log lines as the kernel, ulogd2 and journald write them (SRC=, DST=, PROTO= ...), and finds the flow or the lack of one.
-Not its job: collecting logs.
-Raises: `WhyError` for a line that is not ours.
+What it does: finds the flow, or the lack of one, behind a logged packet.
+Not its job: reading the log (`logged`).
+Raises: nothing.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from gatepost.firewall.compile import PREFIX
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.formula import PROTOCOLS
+from gatepost.firewall.logged import Entry
 from gatepost.firewall.words import service
 
-_FIELD = re.compile(r"\b([A-Z]+)=(\S*)")
 _REASONS = {
     "malformed": "The packet is malformed: impossible TCP flags, a fragment, or a first packet without SYN. No policy allows that.",
     "spoofed": "The source address cannot be where the packet came from. No policy allows that.",
     "flooding": "The source used up its allowance of connections.",
     "banned": "The source was seen scanning ports and is shut out for a while.",
 }
-EVENTS = {"refused": "refused", "malformed": "attack", "spoofed": "attack", "flooding": "flood", "banned": "scan"}
-
-
-class WhyError(Exception):
-    """The line is not one that Gatepost's rules have written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the log. `kind` is what the rule says (refused, spoofed ...), or the prefix of a logged flow."""
-
-    kind: str
-    zone: str
-    incoming: str
-    outgoing: str
-    source: str
-    target: str
-    proto: str
-    port: int
-
-    @property
-    def event(self) -> str:
-        """What kind of event it is: attack, flood, scan, refused, or access (a flow that is logged)."""
-        return EVENTS.get(self.kind, "access")
-
-
-def read_line(line: str) -> Entry:
-    """Read one line of the log."""
-    _, found, rest = line.partition(PREFIX)
-    if not found:
-        raise WhyError(f'this is not a line of Gatepost\'s: it has no "{PREFIX}" in it')
-    prefix = rest.partition("IN=")[0].strip()
-    kind, _, zone = prefix.partition(":")
-    fields = dict(_FIELD.findall(rest))
-    proto = fields.get("PROTO", "").lower()
-    port = int(fields.get("DPT") or fields.get("TYPE") or 0)
-    return Entry(kind, zone, fields.get("IN", ""), fields.get("OUT", ""), fields.get("SRC", ""), fields.get("DST", ""), proto, port)
 
 
 def why(policy: Policy, entry: Entry, today: dt.date) -> str:
@@ -103,15 +62,3 @@ def _flow(policy: Policy, entry: Entry, names: dict[str, str], come: str, go: st
     yield from (f'services = "{word or own}"', 'reason = "say why"', 'owner = "say who"', f"expires = {today + dt.timedelta(days=7)}")
     if not word:
         yield from ("", f"[services.{own}]", f"{entry.proto} = [{entry.port}]")
-
-
-def tally(lines: Iterable[str]) -> Counter[tuple[str, str, str]]:
-    """How often each source tried what: (event, source, service), for "who tried what"."""
-    found: Counter[tuple[str, str, str]] = Counter()
-    for line in lines:
-        try:
-            entry = read_line(line)
-        except WhyError:
-            continue
-        found[(entry.event, entry.source, service(PROTOCOLS.get(entry.proto, 0), entry.port))] += 1
-    return found
