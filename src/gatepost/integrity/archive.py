@@ -18,8 +18,9 @@ from typing import Final, NamedTuple
 
 import zstandard
 
+from gatepost.integrity.lists import named
+
 ARCHIVES: Final = "var/cache/apt/archives"
-LISTS: Final = "var/lib/apt/lists"
 
 
 class Archived(NamedTuple):
@@ -42,19 +43,13 @@ def archived(root: Path, package: str, version: str, path: str) -> Archived | No
 def _members_of(archive: Path, root: Path) -> dict[str, Archived]:
     try:
         data = archive.read_bytes()
-        if not _listed(root, hashlib.sha256(data).hexdigest()):
+        if not named(root, hashlib.sha256(data).hexdigest()):
             return {}
         member = next(m for m in _members(data) if m[0].startswith("data.tar"))
         with tarfile.open(fileobj=io.BytesIO(_expanded(*member))) as tar:
             return {_absolute(m.name): Archived(m.mode, m.uid, m.gid, m.linkname if m.issym() else "") for m in tar}
     except (OSError, StopIteration, tarfile.TarError, lzma.LZMAError, zlib.error, zstandard.ZstdError, ValueError):
         return {}
-
-
-def _listed(root: Path, digest: str) -> bool:
-    """Whether a list of packages that apt has verified names an archive with this digest."""
-    wanted = f"SHA256: {digest}\n".encode("ascii")
-    return any(wanted in path.read_bytes() for path in (root / LISTS).glob("*_Packages"))
 
 
 def _members(data: bytes) -> Iterator[tuple[str, bytes]]:

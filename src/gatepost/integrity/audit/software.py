@@ -16,6 +16,7 @@ from gatepost.integrity.audit.finding import AuditFinding, Severity
 from gatepost.integrity.audit.roles import UNWANTED, Role
 from gatepost.integrity.audit.versions import Version
 from gatepost.integrity.dpkg import Dpkg, stanzas
+from gatepost.integrity.lists import content, package_lists
 
 MANY_PENDING: Final = 30
 OLD_LISTS_DAYS: Final = 7
@@ -43,7 +44,7 @@ def extra_packages(dpkg: Dpkg, role: Role, allowed: tuple[str, ...]) -> Iterator
 
 def pending_updates(dpkg: Dpkg, lists: Path, now: float) -> Iterator[AuditFinding]:
     """Newer versions that apt knows of, and whether it knows anything new at all."""
-    files = sorted(lists.glob("*_Packages"))
+    files = package_lists(lists)
     if not files:
         yield AuditFinding(
             "updates", "package lists", Severity.HIGH, "apt has no lists, so nobody knows which updates are missing", "apt-get update"
@@ -60,7 +61,7 @@ def pending_updates(dpkg: Dpkg, lists: Path, now: float) -> Iterator[AuditFindin
         )
     newer, secure = _newer(dpkg, files)
     for name, (installed, found) in sorted(secure.items()):
-        why = f"version {installed} has known holes, {found} mends them"
+        why = f"{name} {installed} has known holes, mended in {found}"
         yield AuditFinding("updates", name, Severity.HIGH, why, f"apt-get install --only-upgrade {name}")
     if len(newer) >= MANY_PENDING:
         why = f"{len(newer)} updates are waiting; this host is not maintained"
@@ -113,7 +114,7 @@ def _newer(dpkg: Dpkg, files: list[Path]) -> tuple[dict[str, tuple[str, str]], d
     secure: dict[str, tuple[str, str]] = {}
     installed = {name.partition(":")[0]: version for name, version in dpkg.versions.items()}
     for path in files:
-        for fields in stanzas(path.read_text("utf-8", "replace")):
+        for fields in stanzas(content(path).decode("utf-8", "replace")):
             name, version = fields.get("Package", ""), fields.get("Version", "")
             mine = installed.get(name)
             if mine is not None and mine != version and Version(mine) < Version(version):
