@@ -82,22 +82,23 @@ def show(
     """
     declared = site_of(site)
     try:
-        held = _quarantine(declared)
+        held = _quarantine(declared, opened=raw is not None)
         console = Console(highlight=False, soft_wrap=True, markup=False)
         for line in plain(story(held.show(identifier).events)):
             console.print(printable(line))
         if raw is not None:
             raw.write_bytes(held.content(identifier))
             raw.chmod(0o600)
-    except (QuarantineError, ContentError, JournalError) as error:
+    except (QuarantineError, ContentError, JournalError, keys.KeyFileError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
 
 
-def _quarantine(site: Site) -> Quarantine:
+def _quarantine(site: Site, *, opened: bool) -> Quarantine:
+    """For looking; the key is read only where contents are to be opened."""
     state = Path(site.site.state)
-    key = keys.secret(state / "keys", "quarantine") if site.quarantine.encrypt else None
+    key = keys.existing(state / "keys", "quarantine") if site.quarantine.encrypt and opened else None
     return Quarantine(Contents(state / "quarantine", key), journal_of(site), lambda: 0.0)
 
 
