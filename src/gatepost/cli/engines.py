@@ -24,6 +24,7 @@ from gatepost.mail.inspect.certify import Certificate, certify
 from gatepost.mail.inspect.engine import Engine, EngineError, EngineInfo
 from gatepost.mail.pipeline import opened
 from gatepost.services import wiring
+from gatepost.services.certificates import CERTIFIED
 from gatepost.services.keeper import KeeperError, ask_once
 from gatepost.services.messages import Note
 from gatepost.site.mail import ANTIVIRUS
@@ -33,9 +34,6 @@ from gatepost.site.model import Site
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 UNKNOWN = EngineInfo("")
-
-EVENT = "engine.certified"
-"""Kind of the journal's event; its data is the certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ def _certificate(site: Site, one: _Asked) -> Certificate | None:
 
 def _record(site: Site, certificate: Certificate) -> bool:
     """Have the certificate written to the journal; whether a gateway runs to do it."""
-    note = Note(EVENT, certificate.engine, {**asdict(certificate), "id": certificate.id, "passed": certificate.passed})
+    note = Note(CERTIFIED, certificate.engine, {**asdict(certificate), "id": certificate.id, "passed": certificate.passed})
     try:
         ask_once(Path(site.site.run) / "keeper.sock", note)
     except OSError:

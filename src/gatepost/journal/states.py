@@ -10,10 +10,14 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a mail is for one recipient. ACCEPTED waits for more: the next hop has not answered yet."""
+    """Where a mail is for one recipient. ACCEPTED waits for more: the next hop has not answered yet.
+
+    CLEANED is delivered without its dangerous parts; the mail as it came is kept, and can still be released.
+    """
 
     ACCEPTED = "accepted"
     DELIVERED = "delivered"
+    CLEANED = "cleaned"
     REJECTED = "rejected"
     TEMPFAILED = "tempfailed"
     QUARANTINED = "quarantined"
@@ -27,10 +31,11 @@ class StateError(Exception):
 
 # A refused mail can be released, since a copy of it may be kept; a deferred one cannot, since the sender brings it again.
 FOLLOWS: dict[State | None, frozenset[State]] = {
-    None: frozenset({State.ACCEPTED, State.DELIVERED, State.REJECTED, State.TEMPFAILED, State.QUARANTINED}),
-    State.ACCEPTED: frozenset({State.DELIVERED, State.REJECTED, State.TEMPFAILED, State.QUARANTINED}),
+    None: frozenset({State.ACCEPTED, State.DELIVERED, State.CLEANED, State.REJECTED, State.TEMPFAILED, State.QUARANTINED}),
+    State.ACCEPTED: frozenset({State.DELIVERED, State.CLEANED, State.REJECTED, State.TEMPFAILED, State.QUARANTINED}),
     State.QUARANTINED: frozenset({State.RELEASED, State.DELETED}),
     State.DELIVERED: frozenset(),
+    State.CLEANED: frozenset({State.RELEASED}),
     State.REJECTED: frozenset({State.RELEASED}),
     State.TEMPFAILED: frozenset(),
     State.RELEASED: frozenset(),
@@ -39,6 +44,7 @@ FOLLOWS: dict[State | None, frozenset[State]] = {
 
 STEPS: dict[str, State] = {
     "mail.delivered": State.DELIVERED,
+    "mail.cleaned": State.CLEANED,
     "mail.refused": State.REJECTED,
     "mail.deferred": State.TEMPFAILED,
     "mail.released": State.RELEASED,

@@ -31,6 +31,7 @@ __all__ = [
     "Part",
     "PartSummary",
     "Reply",
+    "Traces",
     "Verdict",
 ]
 
@@ -189,6 +190,14 @@ class Reply:
     code: int
     status: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What tells that a mail goes on cleaned: SHA-256 of what goes on in hex, and in words what was taken out of which part."""
+
+    digest: str
+    removed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

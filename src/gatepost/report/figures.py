@@ -142,7 +142,7 @@ def _notice(watch: _Watch, at: float, data: Mapping[str, Any]) -> None:
         broken = Broken(at, data["message_id"])
         if "unchecked" in kinds:
             watch.unchecked.append(broken)
-        if "virus" in kinds:
+        if "virus" in kinds and "deliver" in ends:
             watch.carried.append(broken)
     for engine in data["engines"]:
         if engine["state"] in _BLIND:

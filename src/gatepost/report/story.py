@@ -17,6 +17,7 @@ from gatepost.journal.project import JUDGED
 
 STEPS = {
     "mail.delivered": "taken by the next hop",
+    "mail.cleaned": "taken by the next hop without its dangerous parts",
     "mail.refused": "refused by the next hop",
     "mail.deferred": "not taken by the next hop yet",
     "mail.releasing": "release begun",
@@ -84,6 +85,7 @@ def _judged(event: Event) -> list[Line]:
         *(("asked", _engine(one)) for one in data["engines"]),
         *(("found", finding(one)) for one in data["findings"]),
         *(("decided", f"{one['disposition']} for {one['address']} by rule {one['rule']}") for one in data["recipients"]),
+        *(("cleaned", words) for words in data.get("cleaned", {}).get("removed", ())),
         ("answered", data["reply"]),
         *([("kept", "in quarantine")] if data["kept"] else []),
     ]
@@ -93,7 +95,8 @@ def _judged(event: Event) -> list[Line]:
 
 def _engine(one: Mapping[str, Any]) -> str:
     signatures = f", signatures {one['signatures']}" if one["signatures"] else ""
-    return f"{one['name']} {one['version']}{signatures}: {one['state']} in {one['seconds'] * 1000:.1f} ms"
+    certified = f", certificate {one['certificate']}" if one.get("certificate") else ""
+    return f"{one['name']} {one['version']}{signatures}{certified}: {one['state']} in {one['seconds'] * 1000:.1f} ms"
 
 
 def finding(one: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from gatepost.mail.decide.direction import Perimeter
 from gatepost.mail.decide.policy import Context, decide
 from gatepost.mail.decide.reply import combine, settle
 from gatepost.mail.inspect.brake import Mode, Signature, ease
-from gatepost.mail.model import Answer, Buffer, Decision, Direction, Disposition, Envelope, HeaderEdit, Reply, Verdict
+from gatepost.mail.model import Answer, Buffer, Decision, Direction, Disposition, Envelope, HeaderEdit, Reply
 from gatepost.mail.receive.spool import Spool
 from gatepost.services import canary, cleaning
 from gatepost.services.canary import Canaries
@@ -142,7 +142,9 @@ class Gate:
         identifier = answer.notes.get("id")
         told = {recipient: reply for recipient, reply in replies.items() if recipient in answer.recipients}
         if identifier and told:
-            task = asyncio.get_running_loop().create_task(self._tell(Outcome(identifier, time.time(), told, cleaned=answer.body is not None)))
+            task = asyncio.get_running_loop().create_task(
+                self._tell(Outcome(identifier, time.time(), told, cleaned=answer.body is not None))
+            )
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 

@@ -37,6 +37,7 @@ from gatepost.mail.model import Disposition, Envelope
 from gatepost.services import keys, messages, metrics
 from gatepost.services.brakes import Brakes
 from gatepost.services.canary import FAILED, PASSED, has_way
+from gatepost.services.certificates import CERTIFIED, Certificates
 from gatepost.services.keys import KeyFileError
 from gatepost.services.messages import (
     Answered,
@@ -142,6 +143,7 @@ class Keeperd:
         self._beat: Beat | None = None
         self._canary: Canary | None = None
         self._tally = Tally()
+        self._certificates = Certificates(reversed(self.journal.newest(CERTIFIED)))
         self._started = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -262,6 +264,8 @@ class Keeperd:
                 self._sung(note)
             case Note() as note if note.kind == FOUND:
                 self._teller.recalled(note)
+            case Note() as note if note.kind == CERTIFIED:
+                self._certificates.learn(note.data)
             case Note() as note if note.kind == OLD_SIGNATURES:
                 self._teller.warn("signatures are old", f"{note.subject} {note.data.get('text', '')}")
             case Note() as note if told := alert(note.kind, note.subject, note.data):
@@ -286,7 +290,7 @@ class Keeperd:
             record.id,
             record.at,
             record.envelope,
-            record.verdict,
+            self._certificates.put(record.verdict),
             record.decisions,
             record.reply,
             kept=record.keep,
@@ -295,7 +299,8 @@ class Keeperd:
         )
 
     def _receipt(self, record: Record) -> str:
-        return receipt.receipt(record.id, record.at, record.verdict, record.decisions, self._key, record.cleaned).value or ""
+        verdict = self._certificates.put(record.verdict)
+        return receipt.receipt(record.id, record.at, verdict, record.decisions, self._key, record.cleaned).value or ""
 
     def _note(self, record: Record) -> None:
         """Count, and tell whom it concerns."""

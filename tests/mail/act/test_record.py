@@ -40,8 +40,10 @@ def test_what_our_answer_delivers_is_delivered_and_the_rest_waits_for_the_next_h
 
 def test_the_finding_that_decided_comes_first_and_engines_are_named() -> None:
     spam, virus = Finding(Kind.SPAM, "bulk"), Finding(Kind.VIRUS, "Eicar")
-    verdict = Verdict((spam, virus), (EngineReport("clamav", "1.4.6", EngineState.FOUND, 0.1234567, "27000"),))
+    verdict = Verdict((spam, virus), (EngineReport("clamav", "1.4.6", EngineState.FOUND, 0.1234567, "27000", "ce47"),))
     decision = Decision("a@b", Direction.INBOUND, Disposition.REJECT, "r", (virus, spam))
     data = judged("ID", 1.0, Envelope("", ("a@b",)), verdict, [decision], REPLY).data
     assert [one["name"] for one in data["findings"]] == ["Eicar", "bulk"]
-    assert data["engines"] == [{"name": "clamav", "version": "1.4.6", "state": "found", "seconds": 0.123457, "signatures": "27000"}]
+    assert data["engines"] == [
+        {"name": "clamav", "version": "1.4.6", "state": "found", "seconds": 0.123457, "signatures": "27000", "certificate": "ce47"}
+    ]

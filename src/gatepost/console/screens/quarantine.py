@@ -40,7 +40,7 @@ class Plan:
 
 def query(visit: Visit) -> Query:
     """What the visitor asks to see of the quarantine; with `all`, refused mail whose bytes are kept too."""
-    states = (State.QUARANTINED, State.REJECTED) if visit.asked("all") else (State.QUARANTINED,)
+    states = (State.QUARANTINED, State.REJECTED, State.CLEANED) if visit.asked("all") else (State.QUARANTINED,)
     return _scoped(visit, replace(query_of(visit.request.query_params), states=states, kept=True))
 
 

@@ -24,7 +24,7 @@ from gatepost.mail.model import Buffer, Envelope
 Send = Callable[[Envelope, bytes], None]
 """Takes over a mail for delivery: when it returns, the next hop has answered 250."""
 
-RELEASABLE = frozenset({State.QUARANTINED, State.REJECTED})
+RELEASABLE = frozenset({State.QUARANTINED, State.REJECTED, State.CLEANED})
 DELETABLE = RELEASABLE | {State.RELEASED}
 ORPHAN_SECONDS = 86_400.0
 """How old a content must be that no journal knows before it is taken for what a crash left over."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gatepost.mail.model import Decision, EngineReport, HeaderEdit, Kind, Verdict
+from gatepost.mail.model import Decision, EngineReport, HeaderEdit, Kind, Traces, Verdict
 
 FIELD = "X-Gatepost-Scan"
 SPAM_FIELD = "X-Gatepost-Spam"
@@ -38,17 +38,24 @@ def signing_key(secret: bytes) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(secret)
 
 
-def receipt(identifier: str, at: float, verdict: Verdict, decisions: Sequence[Decision], key: Ed25519PrivateKey) -> HeaderEdit:
-    """The receipt of a mail that is delivered: id, time, rules, digest of the mail as it came in, engines with versions and signatures."""
+def receipt(
+    identifier: str, at: float, verdict: Verdict, decisions: Sequence[Decision], key: Ed25519PrivateKey, cleaned: Traces | None = None
+) -> HeaderEdit:
+    """The receipt of a mail that is delivered: id, time, rules, digest of the mail as it came in, engines with versions and signatures.
+
+    One that goes on cleaned has the digest of what goes on too, and the id under which the original is kept.
+    """
     rules = ",".join(sorted({_word(decision.rule) for decision in decisions}))
     engines = ",".join(_engine(report) for report in verdict.engines)
-    body = f"id={identifier}; at={int(at)}; rules={rules}; sha256={verdict.digest}; engines={engines}"[:LONGEST]
+    replaced = f"; cleaned={cleaned.digest}; original={identifier}" if cleaned else ""
+    body = f"id={identifier}; at={int(at)}; rules={rules}; sha256={verdict.digest}{replaced}; engines={engines}"[:LONGEST]
     return HeaderEdit(FIELD, body + _SIGNATURE + base64.b64encode(key.sign(body.encode())).decode())
 
 
 def _engine(report: EngineReport) -> str:
     age = f"@{_word(report.signatures)}" if report.signatures else ""
-    return f"{_word(report.name)}/{_word(report.version)}{age}:{report.state}"
+    certified = f"~{_word(report.certificate)}" if report.certificate else ""
+    return f"{_word(report.name)}/{_word(report.version)}{age}{certified}:{report.state}"
 
 
 def _word(text: str) -> str:
