@@ -25,6 +25,7 @@ SUBJECTS = {
     "message": "the whole way of one mail, and why",
     "quarantine": "list, show, release and delete what was stopped",
     "console": "the web console: serve it, make accounts",
+    "assess": "the risk interview, risks, and the site file it proposes",
     "report": "the page for management, viruses caught",
     "engines": "certify and list the scanning engines",
     "signatures": "the sets of signatures: list, update, go back",

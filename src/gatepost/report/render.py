@@ -1,4 +1,4 @@
-"""A document as text, as a web page that stands alone, or as a PDF of one A4 page.
+"""A document as text, as a web page that stands alone, or as a PDF for A4.
 
 What it does: lays out; the same document gives the same numbers in all three.
 Not its job: what is said (`onepager`, `viruses`).
@@ -7,18 +7,23 @@ Raises: `RenderError` when the packages for a form are not installed.
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
+from markupsafe import Markup
+
 from gatepost.report.charts import Bar, bars
 from gatepost.report.onepager import Document
+from gatepost.report.paper import Block, Drawing, Heading, Paper, Points, Signatures, Table, Text
 from gatepost.report.story import moment, printable
 from gatepost.report.table import csv_of
 from gatepost.report.viruses import Catch
 
 WIDTH = 78
+_UNSAFE_CSS = re.compile(r"[\"\\\n<]")
 CHART = 90
 
 
@@ -58,6 +63,42 @@ def as_pdf(document: Document) -> bytes:
     return _pdf(as_html(document))
 
 
+def paper(document: Paper, form: str) -> bytes:
+    """A document as "text", "html" or "pdf"."""
+    if form == "text":
+        return (
+            f"{document.company}: {document.title}, {document.dated}\n" + "".join(_block_text(block) for block in document.blocks)
+        ).encode()
+    blocks = [(type(block).__name__, block) for block in document.blocks]
+    page: str = _template("paper.html").render(paper=document, blocks=blocks)
+    return _pdf(page) if form == "pdf" else page.encode()
+
+
+def _block_text(block: Block) -> str:
+    match block:
+        case Heading():
+            return f"\n{block.text}\n{('=' if block.level == 1 else '-') * len(block.text)}\n\n"
+        case Text():
+            return "\n".join(_wrapped(printable(block.text))) + "\n"
+        case Points():
+            return "".join("\n".join(_wrapped(f"- {printable(item)}", 2)) + "\n" for item in block.items)
+        case Table():
+            return "\n".join("\n".join(_record(block.header, row)) + "\n" for row in block.rows)
+        case Drawing():
+            return f"(drawing: {block.caption})\n"
+        case Signatures():
+            return "\n" + "".join(f"{role}: ______________________ (date, name, signature)\n\n" for role in block.roles)
+
+
+def _record(header: Sequence[str], row: Sequence[str]) -> Iterator[str]:
+    """One row of a table, a line for each cell: tables of words are too wide for a terminal."""
+    for name, cell in zip(header, row, strict=True):
+        if cell:
+            lines = textwrap.wrap(printable(cell.replace("\n", "; ")), WIDTH - 17)
+            yield f"{name:<17}{lines[0]}"
+            yield from (" " * 17 + line for line in lines[1:])
+
+
 def catches(found: Sequence[Catch], company: str, period: str, form: str) -> bytes:
     """The list of infected mails as "text", "csv", "html" or "pdf"."""
     if form == "csv":
@@ -85,6 +126,15 @@ def _catch_text(found: Sequence[Catch]) -> str:
     return "\n\n".join(blocks) + f"\n\n{len(found):,} infected mails\n"
 
 
+def has_pdf() -> bool:
+    """Whether PDF can be made here."""
+    try:
+        import_module("weasyprint")
+    except (ImportError, OSError):
+        return False
+    return True
+
+
 def _pdf(page: str) -> bytes:
     try:
         weasyprint = import_module("weasyprint")
@@ -107,4 +157,6 @@ def _template(name: str) -> Any:
     except ImportError:
         raise RenderError("HTML needs Jinja; install gatepost[report], or choose --format text") from None
     loader = jinja2.PackageLoader("gatepost.report")
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True).get_template(name)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {"css": lambda text: Markup(_UNSAFE_CSS.sub(" ", text)), "drawing": Markup}  # noqa: S704 - drawn by us, names escaped there
+    return environment.get_template(name)
