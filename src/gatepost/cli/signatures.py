@@ -1,6 +1,6 @@
 """`gatepost signatures`: the sets of signatures of a site: which are in use, update, go back.
 
-Not its job: the update itself (`gatepost.signatures`), the trial (`gatepost.services.trials`).
+Not its job: the update itself (`gatepost.signatures`), the trial (`gatepost.services.trials`), single signatures and delivered mail (`trust`).
 Raises: nothing; exit status 0 all well, 1 a set was refused or is old, 2 it could not be done.
 """
 
@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from gatepost.cli import trust
 from gatepost.cli.common import SITE, JsonOption, SiteOption, fail, moment, note, printable, site_of
 from gatepost.services.messages import Note
 from gatepost.services.trials import trial
@@ -29,6 +30,7 @@ from gatepost.site.model import Site
 from gatepost.system.sockets import peer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(trust.app)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Sets; all when none is named.")]
 
@@ -65,7 +67,8 @@ def list_sets(site: SiteOption = SITE, json_output: JsonOption = False) -> None:
 def update_sets(names: Names = None, site: SiteOption = SITE, json_output: JsonOption = False) -> None:
     """Fetch, prove, try and swap. A set that is damaged, older, empty, or fails its trial is refused, and the one in use stays.
 
-    Scanning goes on meanwhile; a running gateway takes new sets over without dropping a mail. Exit status 1 when a set was refused.
+    Scanning goes on meanwhile; a running gateway takes new sets over without dropping a mail. Then delivered mail is judged again
+    (see gatepost signatures retro). Exit status 1 when a set was refused.
 
     Example:
 
@@ -73,7 +76,7 @@ def update_sets(names: Names = None, site: SiteOption = SITE, json_output: JsonO
     """
     chosen = site_of(site)
     outcomes = [_update(chosen, name) for name in _chosen(chosen, names)]
-    _finish(chosen, outcomes, json_output=json_output)
+    _finish(chosen, outcomes, json_output=json_output, again=True)
 
 
 @app.command()
@@ -129,8 +132,8 @@ def _update(site: Site, name: str) -> _Outcome:
     return _Outcome(name, "updated", taken.version) if taken else _Outcome(name, "unchanged")
 
 
-def _finish(site: Site, outcomes: list[_Outcome], *, json_output: bool) -> None:
-    """Tell the journal, the gateway, and the user."""
+def _finish(site: Site, outcomes: list[_Outcome], *, json_output: bool, again: bool = False) -> None:
+    """Tell the journal, the gateway, and the user; with `again` delivered mail is judged by what is new, where a gateway runs."""
     changed = [outcome for outcome in outcomes if outcome.what in {"updated", "rolled back"}]
     for outcome in outcomes:
         if outcome.what != "unchanged":
@@ -142,6 +145,9 @@ def _finish(site: Site, outcomes: list[_Outcome], *, json_output: bool) -> None:
     else:
         for one in outcomes:
             sys.stdout.write(_sentence(one) + "\n")
+    if again and _keeper(site).exists():
+        found = trust.retro_lines(trust.judge_again(site))
+        (sys.stderr if json_output else sys.stdout).write("\n".join(found) + "\n")
     raise typer.Exit(1 if any(outcome.what == "refused" for outcome in outcomes) else 0)
 
 
