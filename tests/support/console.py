@@ -12,15 +12,23 @@ from starlette.testclient import TestClient
 from gatepost.console.accounts import Accounts
 from gatepost.console.app import application
 from gatepost.console.database import Database
-from gatepost.console.desk import DeskError, Forecast, Light
+from gatepost.console.desk import DeskError, Forecast, Hit, Light
 from gatepost.console.rights import Role
 from gatepost.console.sessions import Sessions
 from gatepost.console.visit import Console
+from gatepost.firewall.declare import Policy
+from gatepost.firewall.export_iptables import export_iptables
+from gatepost.firewall.reading import read_ruleset
+from gatepost.firewall.ruleset import Ruleset
+from gatepost.integrity.accept import AcceptError, Choice, accept
+from gatepost.integrity.entry import path_of, shown
+from gatepost.integrity.state import State
 from gatepost.journal.event import Event, new_id
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act.contents import Contents
 from gatepost.mail.act.quarantine import Quarantine, QuarantineError
 from gatepost.mail.model import Envelope
+from gatepost.site.integrity import Integrity
 from gatepost.site.model import Site
 from tests.support.journal import finding, judged, recipient
 
@@ -59,6 +67,8 @@ class QuarantineDesk:
 
     quarantine: Quarantine
     journal: SqliteJournal
+    folder: Path
+    undone: list[tuple[str, str, str]] = field(default_factory=list)
     sent: list[tuple[Envelope, bytes]] = field(default_factory=list)
     broken: bool = False
 
@@ -87,6 +97,32 @@ class QuarantineDesk:
 
     def delete(self, identifier: str, address: str, by: str) -> None:
         self.quarantine.delete(identifier, address, by)
+
+    def hits(self) -> tuple[Hit, ...]:
+        return (Hit("clamav", "Win.Broad-1", 30, 40, 0.5, "undone" if self.undone else "braked"),)
+
+    def undo(self, engine: str, name: str, by: str) -> tuple[int, tuple[str, ...]]:
+        self.undone.append((engine, name, by))
+        return 3, ()
+
+    def redo(self, _engine: str, _name: str, _by: str) -> None:
+        self.undone.clear()
+
+    def ages(self) -> dict[str, float]:
+        return {"engine clamav": 3 * 3600.0, "set local": 30 * 3600.0}
+
+    def ruleset(self, policy: Policy) -> Ruleset:
+        """The same policy as iptables writes it: no kernel is needed to read that."""
+        return read_ruleset(export_iptables(policy, 4))
+
+    def accept(self, numbers: frozenset[int], by: str, why: str) -> list[str]:
+        section = Integrity()
+        state = State(self.folder / "integrity", section.signer, section.strict)
+        try:
+            chosen = accept(state, self.folder / "root", Choice(items=numbers), by, why, state.host_key(), NOW)
+        except AcceptError as error:
+            raise DeskError(str(error)) from None
+        return [shown(path_of(one.key)) for one in chosen]
 
     def light(self) -> Light:
         return Light(well=True, sentence="mail is taken, and all of it is scanned before it is delivered", workers=2)
@@ -153,7 +189,7 @@ def house(folder: Path) -> House:
     journal = SqliteJournal(folder / "journal.sqlite")
     contents = Contents(folder / "quarantine", KEY)
     quarantine = Quarantine(contents, journal, clock)
-    desk = QuarantineDesk(quarantine, journal)
+    desk = QuarantineDesk(quarantine, journal, folder)
     database = Database(folder / "console.sqlite")
     sessions = Sessions(database, clock, site.console.idle, site.console.longest)
     console = Console(site, journal, contents, desk, Accounts(database, clock), sessions, clock)

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.text import Text
 
 from gatepost.cli.common import fail, printable, site_of
+from gatepost.deploy.current import planned
 from gatepost.deploy.ledger import Ledger
-from gatepost.deploy.machine import DeployError, present, wanted
-from gatepost.deploy.plan import Change, Fate, Plan, compare, diff
-from gatepost.deploy.rooms import artifacts
+from gatepost.deploy.machine import DeployError
+from gatepost.deploy.plan import Change, Fate, Plan, diff
 from gatepost.deploy.transaction import Transactions
 from gatepost.relay.compile import Role
 from gatepost.relay.intent import RelayError
@@ -59,10 +59,7 @@ def plan_of(path: Path, role: Role, root: Path, take: list[Path] | None) -> tupl
     """The site's plan for this machine."""
     site = site_of(path)
     transactions = transactions_of(site, root)
-    made = artifacts(site, role)
-    owned = {Path(name): mark for name, mark in transactions.ledger.state().owned.items()}
-    there = {name: present(root, name) for name in {*owned, *(one.path for one in made)}}
-    return transactions, compare([(one, wanted(one)) for one in made], there, owned, frozenset(take or ()))
+    return transactions, planned(site, role, transactions.ledger, root, take or ())
 
 
 def show(plan: Plan) -> None:

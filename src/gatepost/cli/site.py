@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,6 +21,7 @@ from rich.text import Text
 from gatepost.site.load import load
 from gatepost.site.model import Site
 from gatepost.site.problem import Problem, SiteError
+from gatepost.site.written import lines
 
 DEFAULT_FILE = Path("/etc/gatepost/site.toml")
 
@@ -105,39 +106,6 @@ def _styled(problem: Problem) -> Text:
 
 def _toml(values: Mapping[str, Any]) -> Text:
     text = Text()
-    for line in _tables(values, ()):
+    for line in lines(values):
         text.append(line + "\n", "bold cyan" if line.startswith("[") else "")
     return text
-
-
-def _tables(values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    """The lines of a table: plain keys first, then its tables, then its arrays of tables."""
-    for key, value in values.items():
-        if not isinstance(value, dict) and not _is_tables(value):
-            yield f"{_key(key)} = {_value(value)}"
-    for key, value in values.items():
-        name = ".".join(_key(step) for step in (*path, key))
-        if isinstance(value, dict):
-            yield from _section(f"[{name}]", value, (*path, key))
-        elif _is_tables(value):
-            for one in value:
-                yield from _section(f"[[{name}]]", one, (*path, key))
-
-
-def _section(head: str, values: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    yield from ("", head)
-    yield from _tables(values, path)
-
-
-def _is_tables(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
-
-
-def _key(key: str) -> str:
-    return key if key.isascii() and key.replace("-", "").replace("_", "").isalnum() else json.dumps(key)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_value(one) for one in value)}]"
-    return json.dumps(value, ensure_ascii=False)

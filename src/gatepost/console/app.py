@@ -22,7 +22,22 @@ from starlette.staticfiles import StaticFiles
 from gatepost.console import api
 from gatepost.console.door import HEADERS, Screen, dressed, guarded
 from gatepost.console.rights import Right
-from gatepost.console.screens import engines, links, login, message, messages, network, overview, people, quarantine, reports
+from gatepost.console.screens import (
+    engines,
+    firewall,
+    integrity,
+    interview,
+    links,
+    login,
+    message,
+    messages,
+    overview,
+    people,
+    quarantine,
+    reports,
+    risks,
+    site,
+)
 from gatepost.console.visit import Console
 
 THREADS = 4
@@ -45,10 +60,18 @@ SCREENS = (
     Screen("/quarantine/confirm", quarantine.confirm, Right.ACT, "POST"),
     Screen("/quarantine/act", quarantine.act, Right.ACT, "POST"),
     Screen("/people", people.show, Right.PEOPLE),
-    Screen("/firewall", network.firewall, Right.NETWORK),
-    Screen("/firewall/drawing.svg", network.picture, Right.NETWORK),
-    Screen("/integrity", network.integrity, Right.NETWORK),
+    Screen("/firewall", firewall.show, Right.NETWORK),
+    Screen("/firewall/prove", firewall.prove_again, Right.MANAGE, "POST"),
+    Screen("/firewall/drawing.svg", firewall.picture, Right.NETWORK),
+    Screen("/integrity", integrity.show, Right.NETWORK),
+    Screen("/integrity/accept", integrity.accept, Right.MANAGE, "POST"),
     Screen("/engines", engines.show, Right.NETWORK),
+    Screen("/engines/judge", engines.judge, Right.MANAGE, "POST"),
+    Screen("/site", site.show, Right.NETWORK),
+    Screen("/risks", risks.show, Right.RISKS),
+    Screen("/risks/note", risks.note, Right.ANSWER, "POST"),
+    Screen("/interview", interview.show, Right.RISKS),
+    Screen("/interview", interview.answer, Right.ANSWER, "POST"),
     Screen("/reports", reports.show, Right.REPORTS),
     Screen("/reports/one-pager.{form}", reports.page, Right.REPORTS),
     Screen("/reports/viruses.{form}", reports.viruses, Right.REPORTS),

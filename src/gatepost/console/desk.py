@@ -6,8 +6,12 @@ Raises: `DeskError` from every method, with a sentence for the person who asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+from gatepost.firewall.declare import Policy
+from gatepost.firewall.ruleset import Ruleset
 
 
 class DeskError(Exception):
@@ -42,8 +46,20 @@ class Forecast:
     others: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One signature: mails that it alone hit lately, all mails of that time, its usual hits, and whether it is braked or undone ("" if not)."""
+
+    engine: str
+    name: str
+    hits: int
+    mails: int
+    usual: float
+    mode: str
+
+
 class Desk(Protocol):
-    """Who acts on mail."""
+    """Who acts on mail, and on what else the console shows."""
 
     def forecast(self, identifier: str, recipient: str, *, probe: bool = True) -> Forecast:
         """What a release would do; with `probe` the next hop is asked whether it would take this mail's sender and recipient."""
@@ -63,6 +79,30 @@ class Desk(Protocol):
 
     def post(self, recipient: str, content: bytes) -> None:
         """Send a mail of our own to one of our recipients."""
+        ...
+
+    def hits(self) -> tuple[Hit, ...]:
+        """Every signature that stood alone lately, or is braked or undone."""
+        ...
+
+    def undo(self, engine: str, name: str, by: str) -> tuple[int, tuple[str, ...]]:
+        """Let a signature not count any more; gives how many got mail that only it held, and who did not and why."""
+        ...
+
+    def redo(self, engine: str, name: str, by: str) -> None:
+        """Let a signature count again."""
+        ...
+
+    def ages(self) -> Mapping[str, float]:
+        """Seconds since the signatures of each engine and set were made."""
+        ...
+
+    def ruleset(self, policy: Policy) -> Ruleset:
+        """The rules that are written for this policy, as a kernel takes them."""
+        ...
+
+    def accept(self, numbers: frozenset[int], by: str, why: str) -> list[str]:
+        """Accept findings of the newest integrity report by their numbers; gives the paths."""
         ...
 
     def light(self) -> Light:

@@ -23,6 +23,8 @@ class Right(StrEnum):
     NETWORK = "network"
     RISKS = "risks"
     PEOPLE = "people"
+    MANAGE = "manage"
+    ANSWER = "answer"
 
 
 class Role(StrEnum):
@@ -44,7 +46,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     # Reads everything that is written about mail, but no mail, and changes nothing.
     Role.AUDITOR: _READS,
     Role.MANAGER: frozenset({Right.REPORTS}),
-    Role.HR: frozenset({Right.REPORTS, Right.RISKS}),
+    Role.HR: frozenset({Right.REPORTS, Right.RISKS, Right.ANSWER}),
     Role.USER: frozenset({Right.QUARANTINE, Right.CONTENT, Right.ACT}),
 }
 

@@ -37,6 +37,7 @@ MENU = (
     (Right.NETWORK, "/integrity", "Integrity"),
     (Right.NETWORK, "/engines", "Signatures"),
     (Right.REPORTS, "/reports", "Reports"),
+    (Right.RISKS, "/risks", "Risks"),
     (Right.NETWORK, "/site", "Site"),
     (Right.PEOPLE, "/people", "People"),
 )

@@ -8,9 +8,11 @@ Raises: `ConsoleError` when it cannot start, with the remedy.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,22 +21,54 @@ import uvicorn
 from gatepost.console.accounts import Accounts
 from gatepost.console.app import application
 from gatepost.console.database import Database
-from gatepost.console.desk import DeskError, Forecast, Light
+from gatepost.console.desk import DeskError, Forecast, Hit, Light
 from gatepost.console.sessions import Sessions
 from gatepost.console.visit import Console
+from gatepost.firewall import nft
+from gatepost.firewall.compile import compile_policy, reload_text
+from gatepost.firewall.declare import Policy
+from gatepost.firewall.reading import read_ruleset
+from gatepost.firewall.ruleset import Ruleset
+from gatepost.integrity.accept import AcceptError, Choice, accept
+from gatepost.integrity.chain import ChainError
+from gatepost.integrity.changes import ChangesError
+from gatepost.integrity.entry import path_of, shown
+from gatepost.integrity.state import State, StateError
 from gatepost.journal.interface import JournalError
 from gatepost.journal.store import SqliteJournal
-from gatepost.mail.act.contents import Contents
+from gatepost.mail.act.contents import ContentError
 from gatepost.mail.act.deliver import succeeded
-from gatepost.services import keys
+from gatepost.services import watchd
 from gatepost.services.health import judge
 from gatepost.services.keeper import KeeperError, ask_once
-from gatepost.services.keys import KeyFileError
-from gatepost.services.messages import Answer, Delete, Foresee, Foreseen, Health, Look, Note, Post, Release, Request
+from gatepost.services.messages import (
+    Answer,
+    Delete,
+    Fetch,
+    Foresee,
+    Foreseen,
+    Health,
+    Kept,
+    Look,
+    Note,
+    Post,
+    Rates,
+    Redo,
+    Release,
+    Request,
+    Signatures,
+    Undo,
+    Undone,
+)
 from gatepost.site.base import parse_endpoint
 from gatepost.site.model import Site
+from gatepost.system import manager
+from gatepost.system.files import make_directory
 
 log = logging.getLogger(__name__)
+
+TICKS = 100
+"""Between two signs of life for the service manager; uvicorn has ten ticks a second."""
 
 
 class ConsoleError(Exception):
@@ -42,10 +76,11 @@ class ConsoleError(Exception):
 
 
 class KeeperDesk:
-    """The keeper, as the console sees it."""
+    """The keeper, and what else the console has done, as it sees them."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._path = Path(site.site.run) / "keeper.sock"
 
     def release(self, identifier: str, recipient: str, by: str) -> None:
         """Deliver a kept mail to one of its recipients."""
@@ -72,6 +107,47 @@ class KeeperDesk:
         """Send a mail of our own."""
         self._ask(Post(recipient, content))
 
+    def hits(self) -> tuple[Hit, ...]:
+        """Every signature that stood alone lately, or is braked or undone."""
+        told = self._ask(Rates())
+        assert isinstance(told, Signatures)
+        return tuple(Hit(one.engine, one.name, one.hits, one.mails, one.usual, one.mode) for one in told.hits)
+
+    def undo(self, engine: str, name: str, by: str) -> tuple[int, tuple[str, ...]]:
+        """Let a signature not count any more."""
+        done = self._ask(Undo(engine, name, by))
+        assert isinstance(done, Undone)
+        return done.released, done.failed
+
+    def redo(self, engine: str, name: str, by: str) -> None:
+        """Let a signature count again."""
+        self._ask(Redo(engine, name, by))
+
+    def ages(self) -> Mapping[str, float]:
+        """Seconds since the signatures of each engine and set were made."""
+        return watchd.ages(self._site, time.time())
+
+    def ruleset(self, policy: Policy) -> Ruleset:
+        """The rules written for this policy, loaded into a network of their own and listed."""
+        try:
+            return read_ruleset(nft.rehearse(reload_text(compile_policy(policy), ())))
+        except nft.NftError as error:
+            raise DeskError(f"The rules cannot be tried out here ({error}); ask on the firewall itself: gatepost firewall ask") from None
+
+    def accept(self, numbers: frozenset[int], by: str, why: str) -> list[str]:
+        """Accept findings of the newest integrity report."""
+        section = self._site.integrity
+        state = State(Path(self._site.site.state) / "integrity", section.signer, section.strict)
+        if section.strict:
+            raise DeskError("This site has acceptances signed with a key that is not kept here: gatepost integrity accept --key FILE")
+        try:
+            chosen = accept(state, Path("/"), Choice(items=numbers), by, why, state.host_key(), time.time())
+        except (AcceptError, ChainError, ChangesError, StateError, KeyError) as error:
+            raise DeskError(str(error)) from None
+        except OSError as error:
+            raise DeskError(f"{error.filename}: {error.strerror}; accept on the host itself: gatepost integrity accept") from None
+        return [shown(path_of(change.key)) for change in chosen]
+
     def light(self) -> Light:
         """How the gateway is now."""
         try:
@@ -94,25 +170,46 @@ class KeeperDesk:
 
 def database(site: Site) -> Database:
     """The console's own file."""
-    path = Path(site.site.state) / "console.sqlite"
+    path = Path(site.site.state) / "console" / "console.sqlite"
     try:
-        return Database(path)
+        make_directory(path.parent)
+        made = Database(path)
+        folder = path.parent.stat()
+        if not os.geteuid():
+            for one in path.parent.glob(f"{path.name}*"):
+                os.chown(one, folder.st_uid, folder.st_gid)  # root may be the first here: gatepost console user add
     except (sqlite3.Error, OSError) as error:
         raise ConsoleError(f"{path}: {error}; give the user who runs this the right to it") from None
+    return made
+
+
+class KeptContents:
+    """The contents of held mail, which the keeper alone can read."""
+
+    def __init__(self, keep: Path) -> None:
+        self._keep = keep
+
+    def get(self, digest: str) -> bytes:
+        """The bytes whose SHA-256 is `digest`. Raises ContentError."""
+        try:
+            given = ask_once(self._keep, Fetch(digest))
+        except (KeeperError, OSError) as error:
+            raise ContentError(str(error)) from None
+        assert isinstance(given, Kept)
+        return given.content
 
 
 def console(site: Site, now: Callable[[], float] = time.time) -> Console:
     """The console of a site, ready to be served."""
     state = Path(site.site.state)
     try:
-        key = keys.secret(state / "keys", "quarantine") if site.quarantine.encrypt else None
         journal = SqliteJournal(state / "journal.sqlite", writes=False)
-    except (KeyFileError, JournalError) as error:
+    except JournalError as error:
         raise ConsoleError(str(error)) from None
     own = database(site)
     sessions = Sessions(own, now, site.console.idle, site.console.longest)
-    desk = KeeperDesk(Path(site.site.run) / "keeper.sock")
-    return Console(site, journal, Contents(state / "quarantine", key), desk, Accounts(own, now), sessions, now)
+    desk = KeeperDesk(site)
+    return Console(site, journal, KeptContents(Path(site.site.run) / "keeper.sock"), desk, Accounts(own, now), sessions, now)
 
 
 def hosts(site: Site) -> tuple[str, ...]:
@@ -125,6 +222,19 @@ def hosts(site: Site) -> tuple[str, ...]:
 def address(site: Site) -> str:
     """How people reach the console, for links."""
     return site.console.url or f"http://{site.console.listen}"
+
+
+class _Server(uvicorn.Server):
+    """Tells the service manager that it serves, and that it lives."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        manager.ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS == 0:
+            manager.alive()
+        return await super().on_tick(counter)
 
 
 def run(site: Site) -> None:
@@ -144,4 +254,4 @@ def run(site: Site) -> None:
         timeout_keep_alive=15,
     )
     log.info("the console is at %s", address(site))
-    uvicorn.Server(config).run()
+    _Server(config).run()

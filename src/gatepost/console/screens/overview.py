@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from starlette.responses import Response
 
 from gatepost.console.listing import MOST, page
-from gatepost.console.rights import Right, Role
+from gatepost.console.rights import Right
+from gatepost.console.screens import engines, firewall, risks
 from gatepost.console.visit import Visit
+from gatepost.journal.event import Event
 from gatepost.journal.interface import Query
 from gatepost.journal.states import State
 from gatepost.report.charts import Bar, bars
+from gatepost.signatures.update import OLD
 
 DAYS = 14
 LAST = 8
+CANARIES = ("canary.passed", "canary.failed")
+SONGS = 24
+"""Canaries that are shown."""
 HOMES = ((Right.OVERVIEW, "/overview"), (Right.REPORTS, "/reports"), (Right.QUARANTINE, "/quarantine"))
 
 
@@ -27,9 +35,8 @@ def home(visit: Visit) -> Response:
 def show(visit: Visit) -> Response:
     """How everything is."""
     journal = visit.console.journal
-    today = datetime.fromtimestamp(visit.console.now()).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    counts = [_day(visit, day, today) for day in days]
+    days = _days(visit)
+    counts = [_day(visit, day, days[-1]) for day in days]
     stopped = page(journal, Query(states=(State.QUARANTINED, State.REJECTED), limit=LAST))
     return visit.page(
         "overview.html",
@@ -40,8 +47,37 @@ def show(visit: Visit) -> Response:
         stopped=stopped.rows[:LAST],
         chart=bars([_bar(day, count) for day, count in zip(days, counts, strict=True)]),
         engines=_engines(visit),
-        is_administrator=visit.user.role is Role.ADMINISTRATOR,
+        canaries=_canaries(visit),
+        oldest=max(engines.ages(visit).items(), key=lambda one: one[1], default=None),
+        old=OLD,
+        risks=risks.open_risks(visit)[:LAST] if visit.may(Right.RISKS) else None,
+        proved=next(iter(journal.newest(firewall.PROVED, 1)), None) if visit.console.site.zones else None,
     )
+
+
+def _days(visit: Visit) -> list[datetime]:
+    """The midnights of the days shown, today's last."""
+    today = datetime.fromtimestamp(visit.console.now()).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    return [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
+
+
+def numbers(visit: Visit) -> dict[str, Any]:
+    """The same for programs."""
+    days = _days(visit)
+    return {
+        "light": asdict(visit.console.desk.light()),
+        "days": {day.strftime("%Y-%m-%d"): dict(_day(visit, day, days[-1])) for day in days},
+        "held": dict(visit.console.journal.count(Query(states=(State.QUARANTINED,), kept=True), "verdict", MOST)),
+        "canaries": [asdict(event) for event in _canaries(visit)],
+        "ages": dict(engines.ages(visit)),
+        "risks": len(risks.open_risks(visit)) if visit.may(Right.RISKS) else None,
+    }
+
+
+def _canaries(visit: Visit) -> list[Event]:
+    """The newest canaries, newest first."""
+    found = [event for kind in CANARIES for event in visit.console.journal.newest(kind, SONGS)]
+    return sorted(found, key=lambda event: -event.at)[:SONGS]
 
 
 def _bar(day: datetime, counts: Mapping[str, int]) -> Bar:
