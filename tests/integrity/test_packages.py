@@ -115,6 +115,42 @@ def test_a_removed_package_takes_its_files_with_it(debian: Debian, host: Host) -
     assert [(e.by, e.why) for e in report.explained] == [("package p1", "removed 1")]
 
 
+@pytest.fixture
+def records(debian: Debian, tmp_path: Path) -> Host:
+    """A host whose package database is watched."""
+    made = Host(tmp_path, Integrity(rules=(Rule(name="Records", paths=("/var/lib/dpkg/info",)),), canary="/var/lib/dpkg/info/canary"))
+    debian.install(*(_package(debian, n, "1") for n in range(3)))
+    made.init()
+    return made
+
+
+def test_the_records_of_a_removed_package_go_with_it(debian: Debian, records: Host) -> None:
+    debian.install(remove=("p1",))
+
+    assert _paths(records.check()) == []
+
+
+@pytest.mark.parametrize("record", ["list", "md5sums"])
+def test_a_record_that_an_upgraded_package_must_have_and_has_not_is_a_finding(debian: Debian, records: Host, record: str) -> None:
+    debian.install(_package(debian, 1, "2"))
+    (debian.tree / f"var/lib/dpkg/info/p1.{record}").unlink()
+
+    assert f"/var/lib/dpkg/info/p1.{record}" in _paths(records.check())
+
+
+def test_a_directory_of_several_packages_may_have_the_rights_that_any_of_them_gives(debian: Debian, tmp_path: Path) -> None:
+    made = Host(tmp_path, Integrity(rules=(Rule(name="All", paths=("/usr",)),), canary="/usr/canary"))
+    debian.install(_package(debian, 0, "1"))
+    made.init()
+    giving, plain = (debian.build(f"{n}", "1", {"usr/share/rules/" + n: b"x"}) for n in ("a-giving", "b-plain"))
+    debian.install(giving, plain)
+    (debian.tree / "usr/share/rules").chmod(0o2755)
+    assert _paths(made.check()) == ["/usr/share/rules"]
+
+    (debian.tree / "var/lib/dpkg/info/a-giving.postinst").write_text("#!/bin/sh\nchmod 2755 /usr/share/rules\n")
+    assert _paths(made.check()) == []
+
+
 def test_a_conffile_that_the_administrator_changed_stays_a_finding_after_the_upgrade(debian: Debian, host: Host) -> None:
     (debian.tree / "etc/p1.conf").write_bytes(b"mine\n")
     assert _paths(host.check()) == ["/etc/p1.conf"]

@@ -105,9 +105,11 @@ class Maintainer:
         )
 
     def removed(self, path: str, old: Entry) -> Found | None:
-        """Why something is gone that no package owned: a link that would lead nowhere, or a compiled file without its source."""
+        """Why something is gone that no package owned: a link that would lead nowhere, an alternative, a compiled file without its source."""
         if old.link and not self._exists(_target(path, old)):
             return "", "dead links removed"
+        if path.startswith(f"/{ADMIN}/alternatives/") and not self._exists(f"/etc/alternatives/{path.rpartition('/')[2]}"):
+            return "", "alternatives removed with the last that was on offer"
         if "__pycache__" not in path:
             return None
         folder, _, name = path.partition("/__pycache__")

@@ -71,20 +71,25 @@ class Packages:
     def _package_of(self, path: str, change: Change) -> str | None:
         """The package that explains a change of one of its own files, or of dpkg's record of it."""
         if change.new is None:
-            return self._removed.get(path_mark(path))
+            return self._removed.get(path_mark(path)) or self._lost_record_of(path)
         record = self._record_of(path)
         if record is not None:
             return record
-        package = self._paths.get(path)
-        if package is None:
+        if path not in self._paths:
             return self._leftover(path, change.new)
-        return package if self._content_fits(package, path, change.new) and self._rights_fit(change, path, package) else None
+        new = change.new
+        return next((p for p in self._paths[path] if self._content_fits(p, path, new) and self._rights_fit(change, path, p)), None)
 
     def _record_of(self, path: str) -> str | None:
         """The package whose scripts and lists in dpkg's own folder these are."""
         folder, _, name = path.rpartition("/")
         stem = name.rpartition(".")[0]
         return next((p for p in (stem, stem.partition(":")[0]) if p in self._moved), None) if folder == f"/{ADMIN}/info" else None
+
+    def _lost_record_of(self, path: str) -> str | None:
+        """The same for what is gone there: everything of a package that is gone, but never the list and the sums of one that is there."""
+        package = self._record_of(path)
+        return package if package not in self._dpkg.versions or not path.endswith((".list", ".md5sums")) else None
 
     def _content_fits(self, package: str, path: str, new: Entry) -> bool:
         if stat.S_ISDIR(new.stat.mode):
@@ -121,9 +126,8 @@ class Packages:
         """A copy that dpkg or ucf put beside a conffile."""
         for suffix in _LEFTOVERS:
             base = path.removesuffix(suffix)
-            package = self._paths.get(base)
-            if base != path and package is not None and self._md5(new) in self._known_sums(package, base):
-                return package
+            if base != path and base in self._paths:
+                return next((p for p in self._paths[base] if self._md5(new) in self._known_sums(p, base)), None)
         return None
 
     def _known_sums(self, package: str, path: str) -> set[str]:
@@ -141,13 +145,13 @@ class Packages:
         return hashlib.md5(data, usedforsecurity=False).hexdigest() if seen == new.digest else ""
 
     @cached_property
-    def _paths(self) -> dict[str, str]:
-        """Paths of all packages that moved and are there; diverted files under their new name."""
-        paths = {}
+    def _paths(self) -> dict[str, list[str]]:
+        """Paths of all packages that moved and are there, with those packages (a directory may have many); diverted files under their new name."""
+        paths: dict[str, list[str]] = {}
         for package in self._moved:
-            for path in self._dpkg.files(package):
-                paths[merged(self._root, self._diverted(package, path))] = package
-            paths.update(dict.fromkeys(self._dpkg.conffiles(package), package))
+            files = (merged(self._root, self._diverted(package, path)) for path in self._dpkg.files(package))
+            for path in {*files, *self._dpkg.conffiles(package)}:
+                paths.setdefault(path, []).append(package)
         return paths
 
     def _diverted(self, package: str, path: str) -> str:
@@ -170,7 +174,7 @@ class Packages:
     def _removed(self) -> dict[bytes, str]:
         """Marks of paths that belonged to packages that moved, and belong to nobody any more."""
         marks = {marks[n : n + 8]: p for p in self._moved for marks in (self._owned.get(p, b""),) for n in range(0, len(marks), 8)}
-        for path, package in self._paths.items():
-            if path not in self._dpkg.obsolete_conffiles(package):
+        for path, packages in self._paths.items():
+            if any(path not in self._dpkg.obsolete_conffiles(package) for package in packages):
                 marks.pop(path_mark(path), None)
         return marks
