@@ -85,8 +85,8 @@ FAULTS = {
         ),
     ),
     "bad choice": (
-        '[mail.smtp]\nmode = "proxi"\n',
-        "site.toml:8: mail.smtp.mode: 'proxi' is not possible here\n    8 | mode = \"proxi\"\n      = did you mean proxy?",
+        '[mail.smtp.tls]\npolicy = "requird"\n',
+        "site.toml:8: mail.smtp.tls.policy: 'requird' is not possible here\n    8 | policy = \"requird\"\n      = did you mean required?",
     ),
     "text for a list": (
         '[engines.yara]\ndirections = "inbound"\n',

@@ -71,5 +71,5 @@ def _daemon(program: str, *arguments: str, ready: Callable[[], bool], log: Path)
         assert process.poll() is None, log.read_text()
         yield
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()  # asked kindly, both wait ten seconds for connections
+        process.wait()

@@ -11,6 +11,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Self
 
+CHUNKING = ("PIPELINING", "8BITMIME", "CHUNKING")
 OFFERS = ("PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8", "DSN", "ENHANCEDSTATUSCODES")
 
 
@@ -119,6 +120,8 @@ class _Dialogue:
             await self.recipient(line)
         elif verb == "DATA":
             await self.data()
+        elif verb == "BDAT" and "CHUNKING" in self.hop.offers:
+            await self.chunk(int(line.split()[1]))
         elif verb == "QUIT":
             await self.say("QUIT", "221 bye")
             raise _DropError
@@ -139,9 +142,18 @@ class _Dialogue:
         if not self.recipients:
             await self.say("no recipient", "503 5.5.1 no recipient")
             return
-        if not await self.say("DATA", "354 go on"):
-            return
-        content = await self.content()
+        if await self.say("DATA", "354 go on"):
+            await self.take(await self.content())
+
+    async def chunk(self, size: int) -> None:
+        """The only chunk of a mail; it is read whatever the answer is (RFC 3030 2)."""
+        content = await self.reader.readexactly(size)
+        if self.recipients:
+            await self.take(content)
+        else:
+            await self.say("no recipient", "503 5.5.1 no recipient")
+
+    async def take(self, content: bytes) -> None:
         taken = Taken(self.mail, self.recipients, self.forwarded, content)
         self.forget()
         if self.hop.faults.get("dot") == "take and drop":

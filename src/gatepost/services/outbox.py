@@ -12,7 +12,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gatepost.mail.act.connection import Hop, Tls
+from gatepost.mail.act.connection import Hop, Timeouts, Tls
 from gatepost.mail.act.deliver import succeeded
 from gatepost.mail.act.hop import SmtpHop, SmtpTransaction
 from gatepost.mail.act.rewrite import Outgoing
@@ -32,7 +32,9 @@ def hop(site: Site, written: str) -> Hop:
     """The next hop as the site file writes it; a host of the site is reached by its first address, without DNS."""
     endpoint = parse_endpoint(written, 25)
     host = site.hosts[endpoint.host].addresses[0] if endpoint.host in site.hosts else endpoint.host
-    return Hop(host, endpoint.port, hostname=socket.gethostname(), lmtp=site.mail.smtp.lmtp, tls=_TLS[site.mail.smtp.tls.policy])
+    smtp = site.mail.smtp
+    timeouts = Timeouts(**smtp.timeouts.model_dump())
+    return Hop(host, endpoint.port, socket.gethostname(), smtp.lmtp, _TLS[smtp.tls.policy], timeouts=timeouts)
 
 
 class Routes:

@@ -40,13 +40,26 @@ class Tls(Section):
     policy: Literal["none", "opportunistic", "required", "verified"] = "opportunistic"
 
 
+class HopTimeouts(Section):
+    """How long a next hop may take for each step; the defaults are those of RFC 5321 4.5.3.2, but for connecting."""
+
+    connect: Duration = Field(default=30.0, gt=0)
+    greeting: Duration = Field(default=300.0, gt=0)
+    command: Duration = Field(default=300.0, gt=0)
+    """EHLO, MAIL, RCPT and the like."""
+    data: Duration = Field(default=120.0, gt=0)
+    """Until it is ready to take the mail."""
+    block: Duration = Field(default=180.0, gt=0)
+    """Until it reads on, in the midst of a mail."""
+    final: Duration = Field(default=600.0, gt=0)
+    """Until it answers for the whole mail. Who gives up earlier than it does may send a mail twice."""
+
+
 class Smtp(Section):
-    """The SMTP filter: before-queue proxy (the next hop's answer is ours) or content filter between two queues."""
+    """The SMTP filter. It is a before-queue proxy, or a content filter between two queues: the next hop's answer is ours in both."""
 
     listen: Listener = "127.0.0.1:10025"
     """Where mail is taken; nowhere when it is "", for sites with a milter only."""
-    mode: Literal["proxy", "filter"] = "proxy"
-    """What stands behind us; Gatepost does the same in both."""
     next_hop: HostPort | None = None
     """Where all mail of this listener goes; the routes by domain when not given."""
     lmtp: bool = False
@@ -54,6 +67,7 @@ class Smtp(Section):
     trusted: tuple[Network, ...] = ("127.0.0.0/8", "::1/128")
     """Peers that may send XFORWARD and XCLIENT."""
     tls: Tls = Tls()
+    timeouts: HopTimeouts = HopTimeouts()
 
 
 class UnpackLimits(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.support.nexthop import FaultyHop
+from tests.support.nexthop import CHUNKING, FaultyHop
 from tests.support.smtp_client import MESSAGE, Client
 from tests.support.smtp_rig import LOOPBACK, OK, Judge, rig, run
 
@@ -21,6 +21,61 @@ def test_a_mail_reaches_the_next_hop_byte_for_byte() -> None:
             assert [(taken.recipients, taken.content) for taken in r.sink.taken] == [(["d@e.f", "g@h.i"], MESSAGE)]
             assert r.judge.seen[0][1] == MESSAGE
             assert r.outcomes == [dict.fromkeys(("d@e.f", "g@h.i"), Reply(250, "2.0.0", "got it"))]
+
+    run(test)
+
+
+def test_a_next_hop_that_takes_chunks_gets_the_mail_in_one_without_being_asked_first() -> None:
+    async def test() -> None:
+        async with rig(sink=FaultyHop(offers=CHUNKING)) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f"))[-1] == "250 2.0.0 got it"
+            assert (await client.mail("g@h.i"))[-1] == "250 2.0.0 got it"
+            assert [taken.content for taken in r.sink.taken] == [MESSAGE, MESSAGE]
+            assert f"BDAT {len(MESSAGE)} LAST" in r.sink.commands
+            assert "DATA" not in r.sink.commands
+
+    run(test)
+
+
+@pytest.mark.parametrize("lmtp", [False, True])
+@pytest.mark.parametrize("fault", ["451 4.3.0 later", "550 5.1.1 no", "421 4.3.2 closing", "drop", "hang", "garbage"])
+def test_a_next_hop_that_fails_after_a_chunk_has_no_mail_and_we_do_not_say_250(fault: str, *, lmtp: bool) -> None:
+    async def test() -> None:
+        sink = FaultyHop(offers=CHUNKING, lmtp=lmtp, faults={"dot d@e.f" if lmtp else "dot": fault})
+        async with rig(sink=sink) as r, Client(r.port) as client:
+            answer = (await client.send("d@e.f"))[-1]
+            assert answer[0] == ("5" if fault.startswith("550") else "4")
+            assert r.sink.taken == []
+            r.sink.faults.clear()
+            assert (await client.mail("d@e.f"))[-1].startswith("250")
+            assert len(r.sink.taken) == 1
+
+    run(test)
+
+
+def test_edited_mail_is_announced_with_its_size_as_it_leaves() -> None:
+    """A wrong size would leave the rest of the mail to be read as commands."""
+
+    def verdict(envelope: Envelope) -> Answer:
+        return Answer(OK, envelope.recipients, (HeaderEdit("X-New", "one"), HeaderEdit("Subject")))
+
+    async def test() -> None:
+        async with rig(Judge(verdict), sink=FaultyHop(offers=CHUNKING)) as r, Client(r.port) as client:
+            await client.send("d@e.f")
+            assert r.sink.taken[0].content.startswith(b"X-New: one\r\n")
+            assert f"BDAT {len(r.sink.taken[0].content)} LAST" in r.sink.commands
+
+    run(test)
+
+
+def test_a_cleaned_mail_with_bare_line_ends_does_not_leave_in_a_chunk_either() -> None:
+    def verdict(envelope: Envelope) -> Answer:
+        return Answer(OK, envelope.recipients, body=b"Subject: x\r\n\r\na\nb\r\n")
+
+    async def test() -> None:
+        async with rig(Judge(verdict), sink=FaultyHop(offers=CHUNKING)) as r, Client(r.port) as client:
+            assert (await client.send("d@e.f"))[-1].startswith("554 5.6.0")
+            assert r.sink.taken == []
 
     run(test)
 

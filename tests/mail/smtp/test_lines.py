@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.mail.smtp.lines import BARE, NUL, LineCheck, LineEndError, Unstuffer, fault, stuffed
+from gatepost.mail.smtp.lines import BARE, NUL, LineCheck, LineEndError, Unstuffer, exact, fault, stuffed
 
 CONTENT = st.lists(st.sampled_from([b"a", b".", b"..", b"\r\n", b"\r\n.", b"\r\n\r\n", b"xyz"]), max_size=30).map(b"".join)
 ANYTHING = st.lists(st.sampled_from([b"a", b".", b"\r", b"\n", b"\r\n", b"\r\n.", b"\0"]), max_size=30).map(b"".join)
@@ -61,6 +61,19 @@ def test_nothing_with_a_bare_line_end_is_ever_sent(data: bytes, cuts: list[int])
         assert not fault(data)
         assert sent.count(b"\r\n.\r\n") <= 1
     assert not fault(sent)
+
+
+@given(ANYTHING, CUTS)
+def test_a_mail_that_leaves_as_a_chunk_is_unchanged_or_does_not_leave(data: bytes, cuts: list[int]) -> None:
+    sent = b""
+    try:
+        for piece in exact(pieces(data, cuts)):
+            sent += piece
+    except LineEndError:
+        assert fault(data)
+    else:
+        assert sent == data
+        assert not fault(data)
 
 
 @given(ANYTHING, CUTS)

@@ -258,6 +258,13 @@ class Connection:
             replies.append(from_lines(*await self._wire.reply(seconds)))
         return replies
 
+    async def send_chunk(self, size: int, chunks: Iterable[bytes]) -> None:
+        """Send a mail of `size` octets as one chunk (RFC 3030), without asking first. Raises as `send` does; nothing is sent when the next hop has gone."""
+        if self.lost:
+            raise _trouble("closed the connection")
+        self._write(f"BDAT {size} LAST")
+        await self.send(chunks)
+
     async def send(self, chunks: Iterable[bytes]) -> None:
         """Send a mail. Raises HopError, and LineEndError from `chunks`; the connection must then be dropped."""
         self.mail_sent = True

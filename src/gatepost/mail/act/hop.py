@@ -1,6 +1,6 @@
 """The client's side of SMTP and LMTP: one next hop, its connections, its transactions.
 
-What it does: connects, takes up TLS by policy, sends a mail in one or a few round trips (PIPELINING), keeps connections for the next mail.
+What it does: connects, takes up TLS by policy, sends a mail in one or a few round trips (PIPELINING, CHUNKING), keeps connections for the next mail.
 The next hop is asked about a recipient when our client names it, so that its refusal becomes ours; the mail itself goes only after the verdict.
 When the connection has died in between, the transaction is begun again on a new one; after the first octet of the mail it never is.
 Not its job: choosing the next hop, queueing, retrying: whoever gave us the mail still holds it.
@@ -18,7 +18,7 @@ from gatepost.mail.act.rewrite import Outgoing
 from gatepost.mail.model import Envelope, Reply
 from gatepost.mail.smtp import address
 from gatepost.mail.smtp.address import AddressError
-from gatepost.mail.smtp.lines import LineEndError, stuffed
+from gatepost.mail.smtp.lines import LineEndError, exact, stuffed
 
 KEEP = 30.0  # seconds; shorter than any server's patience (RFC 5321 4.5.3.2.7: five minutes)
 _DSN = ("RET=", "ENVID=", "NOTIFY=", "ORCPT=")
@@ -193,10 +193,13 @@ class SmtpTransaction:
         refused = _unfit(connection, outgoing)
         if refused is not None:
             return [refused] * len(wanted)
-        (go,) = await connection.exchange(["DATA"], connection.hop.timeouts.data)
-        if go.code != 354:  # noqa: PLR2004 - RFC 5321 4.1.1.4
-            return [_failed(go)] * len(wanted)
-        await connection.send(stuffed(outgoing.chunks()))
+        if connection.offered("CHUNKING"):
+            await connection.send_chunk(outgoing.size, exact(outgoing.chunks()))
+        else:
+            (go,) = await connection.exchange(["DATA"], connection.hop.timeouts.data)
+            if go.code != 354:  # noqa: PLR2004 - RFC 5321 4.1.1.4
+                return [_failed(go)] * len(wanted)
+            await connection.send(stuffed(outgoing.chunks()))
         replies = await connection.final(len(wanted) if connection.hop.lmtp else 1)
         connection.done()
         return [_relayed(reply) for reply in (replies if connection.hop.lmtp else replies * len(wanted))]

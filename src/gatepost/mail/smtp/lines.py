@@ -1,8 +1,8 @@
 r"""Line ends and dots: where a message ends, and how it is written so that nobody else can find another end.
 
-What it does: takes the transparency dots out (`Unstuffer`) and puts them in (`stuffed`), whole chunks at a time, and finds bare CR, bare LF and NUL.
+What it does: takes the transparency dots out (`Unstuffer`) and puts them in (`stuffed`; `exact` where a mail has none), whole chunks at a time, and finds bare CR, bare LF and NUL.
 Not its job: saying what happens to a mail that holds them.
-Raises: `LineEndError`, from `stuffed` only, before any byte of the offending chunk is given out.
+Raises: `LineEndError`, from `stuffed` and `exact` only, before any byte of the offending chunk is given out.
 
 Only CRLF "." CRLF ends a message (RFC 5321 4.1.1.4). Whoever also took LF "." LF, or passed it on to somebody who does, would let one
 sender write mail in the name of another (SMTP smuggling). A look-behind pattern finds a bare CR or LF at 40 MB/s; counting does it at memory speed:
@@ -111,6 +111,19 @@ def stuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
             skip = 0
     last = _checked(tail if tail.endswith(CRLF) else tail + CRLF)
     yield last[skip:] + END[len(CRLF) :]
+
+
+def exact(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Give a mail as it follows BDAT (RFC 3030 2): as it is, since its size tells its end.
+
+    Raises LineEndError before the chunk that holds a bare CR, a bare LF or a NUL.
+    """
+    tail = b""
+    for chunk in chunks:
+        data = tail + chunk
+        tail = b"\r" if data.endswith(b"\r") else b""
+        yield _checked(data[: len(data) - len(tail)])
+    _checked(tail)
 
 
 def _checked(piece: bytes) -> bytes:
