@@ -321,3 +321,10 @@ def test_a_wrong_key_of_an_element_in_a_long_list_takes_no_other_with_it() -> No
     found = problems(GOOD + rules + 'recipients = ["x"]\n')
     assert len(found) == 13
     assert "policy.rules[12].recipients[1]: 'x' can never match" in found[-1]
+
+
+@pytest.mark.parametrize("kind", ["spam", "ambiguous", "unchecked"])
+def test_a_rule_cannot_clean_what_is_no_part_of_a_mail(kind: str) -> None:
+    rule = f'[[policy.rules]]\nname = "cleaned"\nfindings = ["virus", "{kind}"]\nthen = "deliver-cleaned"\n'
+    with pytest.raises(SiteError, match=f"a mail cannot be cleaned of what is {kind}"):
+        loads(GOOD + rule)
