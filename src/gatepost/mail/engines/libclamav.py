@@ -5,9 +5,9 @@ and each different content in it, straight from memory.
 Not its job: fetching signatures; a new set needs new workers.
 Raises: `EngineError` when library or signatures are missing, and for every scan that does not end in "clean" or "found".
 
-How mail is given. The library's own mail reader is three quarters of its cost on small mail. On a plain mail (one reading, no oddity)
-it is off, and every part that we read is given instead; on any other mail it reads the raw mail as well. What a plain mail loses
-thereby is the library's comparison of link texts with link targets (phishing heuristics), which lives in its mail reader;
+How mail is given. The library's own mail reader is three quarters of its cost on small mail. Every part that we read is given without
+it, mails in mails too, since their parts are given as well. On a plain mail (one reading, no oddity) it is off altogether; on any other
+it reads the raw mail, as one more reader. What a plain mail loses thereby is the library's comparison of link texts with link targets (phishing heuristics), which lives in its mail reader;
 `mail_reader = "always"` keeps that. Signatures for mail files match with the reader off too.
 
 A decoder's bug strikes in our process, which is why workers are jailed. The library is GPL-2.0-only; Gatepost loads it when asked to.
@@ -99,16 +99,16 @@ class Libclamav:
         return everything(message)
 
     def look(self, pieces: Sequence[Piece], deadline: float) -> tuple[Finding, ...]:
-        """Look at `pieces`, with the library's mail reader on."""
+        """Look at `pieces`, at the raw mail with the library's mail reader on."""
         return self._look(pieces, deadline, self._with_reader)
 
-    def _look(self, pieces: Sequence[Piece], deadline: float, options: _ScanOptions) -> tuple[Finding, ...]:
+    def _look(self, pieces: Sequence[Piece], deadline: float, raw: _ScanOptions) -> tuple[Finding, ...]:
         fit, large = within(pieces, self._max_size)
         findings = [too_large(piece, self.name, self._max_size) for piece in large]
         for piece in fit:
             if time.monotonic() >= deadline:
                 raise EngineTimeoutError("no time is left")
-            signature = self._loaded.scan(piece.data, options)
+            signature = self._loaded.scan(piece.data, self._without_reader if piece.path else raw)
             if signature is not None:
                 findings.append(clamnames.finding(signature, piece.path, self.name))
         return tuple(findings)

@@ -17,16 +17,25 @@ _HIDING = frozenset(
 )
 _MARKS = ((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _UTF7 = re.compile(rb"\+[A-Za-z0-9+/]{3,}-?")
-_SAMPLE = 4096
+_WIDE = re.compile(rb"\0(?:[\t\n\r -~]\0){3}")
+"""ASCII in UTF-16: the zeros stand at even places when the high byte comes first, at odd ones when the low byte does."""
 
 
 def _guesses(data: bytes, declared: str) -> list[str]:
     name = words.codec_name(declared.replace("unicode-1-1-utf-7", "utf-7")) if declared else ""
     found = [name] if name in _HIDING else []
     found += [charset for mark, charset in _MARKS if data.startswith(mark)]
-    if b"\0" in data[:_SAMPLE] and not found:
-        found += ["utf-16-le", "utf-16-be"]
-    return found
+    return found or _unmarked(data)
+
+
+def _unmarked(data: bytes) -> list[str]:
+    """What a text without a mark may be that holds ASCII in UTF-16; nothing for a picture that merely holds zeros."""
+    found: dict[str, None] = {}
+    for match in _WIDE.finditer(data):
+        found["utf-16-le" if match.start() % 2 else "utf-16-be"] = None
+        if len(found) > 1:
+            break
+    return list(found)
 
 
 def in_utf8(data: bytes, declared: str) -> list[bytes]:

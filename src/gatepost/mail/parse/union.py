@@ -56,10 +56,21 @@ class _Leaf(NamedTuple):
     charsets: tuple[str, ...] = ()
 
 
+class _Meaning(NamedTuple):
+    """What the content fields of a header can mean: values in every writing, media types, boundaries, names, charsets, values of encoding."""
+
+    types: list[bytes]
+    tokens: set[bytes]
+    boundaries: list[bytes]
+    called: tuple[str, ...]
+    charsets: tuple[str, ...]
+    encodings: list[bytes]
+
+
 class Union:
     """One walk over all readings. After `walk`: `parts` (new ones only), `noticed` (rules that matched, and where), `over` (limits that ended it)."""
 
-    __slots__ = ("_budget", "_items", "_kept", "_known", "_left", "_queue", "_visited", "noticed", "over", "parts")
+    __slots__ = ("_budget", "_items", "_kept", "_known", "_left", "_meanings", "_queue", "_visited", "noticed", "over", "parts")
 
     def __init__(self, budget: Budget, known: Iterable[Part], size: int) -> None:
         self._budget = budget
@@ -68,6 +79,7 @@ class Union:
         self._known: dict[tuple[int, int], set[str]] = {}
         self._visited: set[tuple[int, int, bytes]] = set()
         self._queue: list[_Entity] = []
+        self._meanings: dict[tuple[tuple[bytes, ...], ...], _Meaning] = {}
         self.parts: list[Part] = []
         self.noticed: dict[str, tuple[Quirk[quirks.Rule], str]] = {}
         self.over: dict[str, str] = {}
@@ -116,8 +128,15 @@ class Union:
                 continue
             seen.add(key)
             self._work(place.body)
-            fields = _fields(place.block)
-            self._body(entity, place.body, fields, label or entity.label)
+            self._body(entity, place.body, self._meaning(place.block), label or entity.label)
+
+    def _meaning(self, block: bytes) -> _Meaning:
+        """The same fields stand before many bodies, in many views of a mail; they are taken apart once."""
+        fields = _fields(block)
+        key = tuple(map(tuple, fields))
+        if key not in self._meanings:
+            self._meanings[key] = _meaning(fields)
+        return self._meanings[key]
 
     def _judge(self, entity: _Entity) -> None:
         """Apply the rules to the header in its plain frame; a piece that was only guessed to be a part is not judged."""
@@ -127,24 +146,20 @@ class Union:
             if rule.id not in self.noticed and rule.derive(fields):
                 self.noticed[rule.id] = rule, entity.path
 
-    def _body(self, entity: _Entity, body: bytes, fields: derive.Fields, label: str) -> None:
-        types = _variants(fields.types)
-        tokens = {value.media_type(text) for text in types} or {entity.default}
-        called = names.of_fields(fields.types, fields.dispositions, fields.descriptions)
-        charsets = tuple(text.decode("latin-1").lower() for text in value.candidates(types, b"charset"))
+    def _body(self, entity: _Entity, body: bytes, meaning: _Meaning, label: str) -> None:
+        tokens = meaning.tokens or {entity.default}
         declared = min(tokens).decode("latin-1")
-        for row, content in _contents(body, fields.encodings):
+        for row, content in _contents(body, meaning.encodings):
             why = row or label
-            children = self._split(entity, content, types, why)
+            children = self._split(entity, content, meaning, why)
             if entity.depth < DEEPEST and (any(token.startswith(b"message") for token in tokens) or header.begins_mail(content)):
                 self._queue.append(_Entity(content, entity.path, entity.depth + 1, why, entity.firm, b"text/plain"))
             if not children or content is not body:
-                self._leaf(_Leaf(content, entity.path, entity.depth, why, declared, called, charsets))
+                self._leaf(_Leaf(content, entity.path, entity.depth, why, declared, meaning.called, meaning.charsets))
 
-    def _split(self, entity: _Entity, content: bytes, types: list[bytes], label: str) -> int:
-        found = value.candidates(types, b"boundary")
-        boundaries = tuple(text for text in found if b"--" + text in content)
-        default = b"message/rfc822" if any(b"digest" in text.lower() for text in types) else b"text/plain"
+    def _split(self, entity: _Entity, content: bytes, meaning: _Meaning, label: str) -> int:
+        boundaries = tuple(text for text in meaning.boundaries if b"--" + text in content)
+        default = b"message/rfc822" if any(b"digest" in text.lower() for text in meaning.types) else b"text/plain"
         count = 0
         if entity.depth >= DEEPEST:
             return 0
@@ -246,10 +261,22 @@ def _variants(rows: list[bytes]) -> list[bytes]:
     return list(found)
 
 
+def _meaning(fields: derive.Fields) -> _Meaning:
+    types = _variants(fields.types)
+    return _Meaning(
+        types,
+        {value.media_type(text) for text in types},
+        value.candidates(types, b"boundary"),
+        names.of_fields(fields.types, fields.dispositions, fields.descriptions),
+        tuple(text.decode("latin-1").lower() for text in value.candidates(types, b"charset")),
+        _variants(fields.encodings),
+    )
+
+
 def _contents(body: bytes, rows: list[bytes]) -> Iterator[tuple[str, bytes]]:
     """The body, and what each encoding that some reader may read in the fields makes of it: (row of BODIES or "", content)."""
     yield "", body
-    encodings = dict.fromkeys(encoding for text in _variants(rows) for encoding in sorted(derive.encoding_of(text)))
+    encodings = dict.fromkeys(encoding for text in rows for encoding in sorted(derive.encoding_of(text)))
     for encoding in encodings:
         plain, sound = transfer.decode(encoding, body)
         yield "", plain
