@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import time
 from enum import StrEnum
@@ -10,11 +11,13 @@ from typing import Annotated
 
 import typer
 
+from gatepost.assess.form import FormError
 from gatepost.cli.common import SITE, SiteOption, fail, journal_of, site_of
 from gatepost.journal.interface import JournalError
 from gatepost.report import render
 from gatepost.report.figures import PeriodError, collect, month
 from gatepost.report.onepager import Document, one_pager
+from gatepost.report.standing import standing
 from gatepost.report.viruses import caught
 from gatepost.site.model import Site
 
@@ -62,9 +65,10 @@ def one_pager_command(site: SiteOption = SITE, period: Month = "", form: Format 
 def _document(site: Site, period: str) -> Document:
     try:
         figures = collect(journal_of(site), month(period or time.strftime("%Y-%m")))
-    except (PeriodError, JournalError) as error:
+        held = standing(site, dt.datetime.now().astimezone().date())
+    except (PeriodError, JournalError, FormError, OSError) as error:
         fail(str(error))
-    return one_pager(figures, site.site.name, site.report)
+    return one_pager(figures, site.site.name, site.report, held)
 
 
 def _formed(site: Site, document: Document, form: Form) -> bytes:

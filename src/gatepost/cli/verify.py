@@ -14,12 +14,14 @@ from typing import Annotated
 
 import typer
 
-from gatepost.cli.common import SITE, JsonOption, SiteOption, fail
+from gatepost.cli.common import SITE, JsonOption, SiteOption, fail, note, site_of
 from gatepost.firewall import outside, vantage
 from gatepost.firewall.canary import HOLD, Canary, shows_uptime
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.declared import read_policy
 from gatepost.firewall.nft import NftError
+from gatepost.report.perimeter import VERIFIED
+from gatepost.services.messages import Note
 from gatepost.site.problem import SiteError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -65,6 +67,7 @@ def verify(
         report = outside.scan(policy, zone, command, asked, source or [], "" if ssh else None)
     except (SiteError, NftError, vantage.VantageError, outside.OutsideError, OSError) as error:
         fail(str(error))
+    note(site_of(site), Note(VERIFIED, zone, {"well": report.status == 0}))
     text = json.dumps(outside.report_data(report), indent=2) if json_output else outside.report_text(report)
     sys.stdout.write(text + "\n")
     raise typer.Exit(report.status)

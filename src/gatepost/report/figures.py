@@ -18,6 +18,8 @@ from typing import Any
 from gatepost.journal.event import Event
 from gatepost.journal.interface import Journal, Query
 from gatepost.journal.tally import Tally, tally
+from gatepost.report.perimeter import Perimeter
+from gatepost.report.perimeter import collect as collect_perimeter
 
 TREND = 12
 """Months of the trend, the reported one among them."""
@@ -57,7 +59,7 @@ class Figures:
     `infected_in` and `infected_out` count mails with a virus; `held` and `held_spam` count mails kept for somebody, `released` recipients
     whose mail was released. `delivered_unchecked` and `delivered_infected` are the two promises. `trend` counts infected mails by month,
     oldest first. `oldest_signatures` is the worst age in days when a mail was looked at, None where no engine dates its signatures;
-    `blind` counts minutes in which an engine did not answer, by engine.
+    `blind` counts minutes in which an engine did not answer, by engine. `perimeter` has the numbers besides mail.
     """
 
     period: Period
@@ -72,6 +74,7 @@ class Figures:
     trend: tuple[tuple[str, int], ...]
     oldest_signatures: int | None
     blind: Mapping[str, int]
+    perimeter: Perimeter = field(default_factory=Perimeter)
 
 
 @dataclass(slots=True)
@@ -120,6 +123,7 @@ def collect(journal: Journal, period: Period) -> Figures:
         trend=(*_trend(journal, period)[:-1], (period.name, watch.infected_mails)),
         oldest_signatures=watch.oldest,
         blind=Counter(name for name, _minute in watch.minutes),
+        perimeter=collect_perimeter(journal, period.since, period.until),
     )
 
 

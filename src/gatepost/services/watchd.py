@@ -21,6 +21,7 @@ from gatepost.mail.inspect import registry
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.services import canary, metrics
 from gatepost.services.keeper import KeeperError, ask_once, introduced
+from gatepost.services.lines import Lines
 from gatepost.services.messages import Health, Look, Note
 from gatepost.signatures.store import Store
 from gatepost.signatures.update import OLD, OLD_SIGNATURES, STALE, age
@@ -180,12 +181,24 @@ def _rest(seconds: float) -> None:
         time.sleep(min(ALIVE, left))
 
 
+def _watch_lines(site: Site, keep: Path) -> None:
+    """Try the lines of the site, for ever."""
+    lines = Lines(site.watch)
+    while True:
+        for note in lines.look():
+            log.warning("%s: %s", note.kind, note.subject)
+            _note(keep, note)
+        time.sleep(site.watch.interval)
+
+
 def run(site: Site, listener: socket.socket | None, keep: Path) -> None:
     """Be the watch until SIGTERM; `listener` is where Prometheus asks, `keep` the keeper's socket."""
     secret = introduced(keep).canaries
     manager.ready()
     if listener is not None:
         threading.Thread(target=_answer, args=(listener, _Figures(site, keep)), daemon=True).start()
+    if site.watch.lines:
+        threading.Thread(target=_watch_lines, args=(site, keep), daemon=True).start()
     _rest(min(FIRST, site.canary.interval))
     told: dict[str, float] = {}
     while True:

@@ -14,6 +14,7 @@ from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Transl
 from gatepost.site.relay import Relay
 from gatepost.site.report import Report
 from gatepost.site.signatures import Brake, Retro, SignatureSet
+from gatepost.site.watch import Watch
 
 
 class About(Section):
@@ -50,6 +51,7 @@ class Site(Section):
     integrity: Integrity = Integrity()
     console: Console = Console()
     report: Report = Report()
+    watch: Watch = Watch()
 
     @property
     def virusalerts(self) -> str:

@@ -7,11 +7,13 @@ from datetime import datetime
 
 from starlette.responses import Response
 
+from gatepost.assess.form import FormError
 from gatepost.console.visit import Refused, Visit
 from gatepost.report import render
 from gatepost.report.charts import Bar, bars
 from gatepost.report.figures import Figures, Period, PeriodError, collect, month
 from gatepost.report.onepager import Document, one_pager
+from gatepost.report.standing import standing
 from gatepost.report.viruses import caught
 
 REMEMBERED = 24
@@ -31,7 +33,12 @@ def show(visit: Visit) -> Response:
 def document_of(visit: Visit) -> Document:
     """The one-pager of the month that was asked for."""
     site = visit.console.site
-    return one_pager(_figures(visit, _period(visit)), site.site.name, site.report)
+    today = datetime.fromtimestamp(visit.console.now()).astimezone().date()
+    try:
+        held = standing(site, today)
+    except (FormError, OSError) as error:
+        raise Refused(500, f"The interview cannot be read: {error}") from None
+    return one_pager(_figures(visit, _period(visit)), site.site.name, site.report, held)
 
 
 def _period(visit: Visit) -> Period:
