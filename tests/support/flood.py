@@ -1,7 +1,7 @@
-"""Sends datagrams as fast as one processor can: `python flood.py new|old TARGET PORT SECONDS|COUNTx [SOURCE]`, inside a namespace.
+"""Sends datagrams as fast as one processor can: `python flood.py TARGET PORT SECONDS|COUNTx SOURCE`, inside a namespace; needs root.
 
-`new` gives each datagram another source port, so that it begins a connection (a raw socket; needs root); `old` sends all from one socket.
-Prints how many were sent, and the seconds that it took. Python only hands over batches (sendmmsg(2)), so the kernel is what is measured.
+Each has another source port, so that it begins a connection. Prints how many were sent, and the seconds that it took.
+Python only hands over batches (sendmmsg(2)), so the kernel is what is measured.
 """
 
 from __future__ import annotations
@@ -43,15 +43,13 @@ class Message(ctypes.Structure):
     _fields_ = (("header", Header), ("sent", ctypes.c_uint))
 
 
-def command(kind: str, target: str, port: int, howlong: float | str, source: str = "") -> list[str]:
+def command(target: str, port: int, howlong: float | str, source: str) -> list[str]:
     """How to start this in a namespace."""
-    return [sys.executable, str(Path(__file__)), kind, target, str(port), str(howlong), source]
+    return [sys.executable, str(Path(__file__)), target, str(port), str(howlong), source]
 
 
-def contents(kind: str, port: int) -> list[bytes]:
+def contents(port: int) -> list[bytes]:
     """What is sent, one after the other; without a checksum, which IPv4 allows (RFC 768)."""
-    if kind == "old":
-        return [BODY] * AT_ONCE
     return [struct.pack("!HHHH", own, port, 8 + len(BODY), 0) + BODY for own in PORTS]
 
 
@@ -74,13 +72,13 @@ def send(made: socket.socket, packets: list[bytes], seconds: float, count: float
 
 
 def main() -> None:
-    kind, target, port, howlong, source = sys.argv[1:]
-    made = socket.socket(socket.AF_INET, *((socket.SOCK_RAW, socket.IPPROTO_UDP) if kind == "new" else (socket.SOCK_DGRAM,)))
+    target, port, howlong, source = sys.argv[1:]
+    made = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
     made.bind((source, 0))
     made.connect((target, int(port)))
     counted = howlong.endswith("x")
     limits = (600.0, float(howlong[:-1])) if counted else (float(howlong), float("inf"))
-    print(*send(made, contents(kind, int(port)), *limits))
+    print(*send(made, contents(int(port)), *limits))
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def test_a_scan_and_the_use_of_ftp_are_told_and_who_did_both(gateway: Gateway) -
 
 
 def test_a_flood_does_not_fill_the_journal_and_is_counted_whole(gateway: Gateway) -> None:
-    pour = [*gateway.inside("internet"), *flood.command("new", "192.168.3.45", 7, "100000x", STRANGER)]
+    pour = [*gateway.inside("internet"), *flood.command("192.168.3.45", 7, "100000x", STRANGER)]
     sent = int(subprocess.run(pour, capture_output=True, text=True, check=True).stdout.split()[0])
     gateway.probe("internal", [[PC, OUTSIDE, "tcp", 6667]])
     gateway.settle()
