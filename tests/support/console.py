@@ -13,6 +13,7 @@ from gatepost.console.accounts import Accounts
 from gatepost.console.app import application
 from gatepost.console.database import Database
 from gatepost.console.desk import DeskError, Forecast, Hit, Light
+from gatepost.console.passkeys import Passkeys
 from gatepost.console.rights import Role
 from gatepost.console.sessions import Sessions
 from gatepost.console.visit import Console
@@ -192,5 +193,7 @@ def house(folder: Path) -> House:
     desk = QuarantineDesk(quarantine, journal, folder)
     database = Database(folder / "console.sqlite")
     sessions = Sessions(database, clock, site.console.idle, site.console.longest)
-    console = Console(site, journal, contents, desk, Accounts(database, clock), sessions, clock)
+    console = Console(
+        site, journal, contents, desk, Accounts(database, clock), sessions, clock, Passkeys(database, sessions, clock, "Company Widget")
+    )
     return House(console, journal, quarantine, desk, clock)

@@ -63,7 +63,7 @@ def run(
 
 def _has_console() -> bool:
     """Whether the packages of the console are here; they are an extra."""
-    return all(find_spec(name) for name in ("argon2", "jinja2", "multipart", "pyotp", "starlette", "uvicorn"))
+    return all(find_spec(name) for name in ("argon2", "jinja2", "multipart", "pyotp", "starlette", "uvicorn", "webauthn"))
 
 
 def _console_link(site: Site) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,14 +39,26 @@ class AccountError(Exception):
     """An account cannot be made, changed or used that way."""
 
 
+class KeyNeededError(Exception):
+    """Name and password are right, and a security key of `user` must prove the rest."""
+
+    def __init__(self, user: User) -> None:
+        super().__init__(user.name)
+        self.user = user
+
+
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person: name, role, for a USER the mail address whose quarantine is theirs, whether logins need a code."""
+    """A person: name, role, for a USER the mail address whose quarantine is theirs, whether logins need a code, or may use a key."""
 
     name: str
     role: Role
     address: str = ""
     has_totp: bool = False
+    has_keys: bool = False
+
+
+USERS = "SELECT users.*, EXISTS (SELECT 1 FROM passkeys WHERE user = name) AS keys FROM users"
 
 
 class Accounts:
@@ -74,12 +87,20 @@ class Accounts:
 
     def all(self) -> list[User]:
         """Everybody, by name."""
-        return [_user(row) for row in self._database.rows("SELECT * FROM users ORDER BY name")]
+        return [user_of(row) for row in self._database.rows(USERS + " ORDER BY name")]
 
     def find(self, name: str) -> User | None:
         """The user of that name."""
-        rows = self._database.rows("SELECT * FROM users WHERE name = ?", name)
-        return _user(rows[0]) if rows else None
+        rows = self._database.rows(USERS + " WHERE name = ?", name)
+        return user_of(rows[0]) if rows else None
+
+    def of_provider(self, name: str) -> User | None:
+        """The account that a provider means: by its name, or by the mail address of a user."""
+        found = self.find(name)
+        if found is None and "@" in name:
+            same = [user for user in self.all() if user.address == name]
+            found = same[0] if len(same) == 1 else None
+        return found
 
     def set_password(self, name: str, password: str) -> None:
         """Give somebody a new password; all their sessions end."""
@@ -94,18 +115,31 @@ class Accounts:
         self._database.run("UPDATE users SET totp = ?, totp_step = 0 WHERE name = ?", secret, name)
 
     def login(self, name: str, password: str, code: str, client: str) -> User:
-        """Who this is. Every wrong login gets the same answer, whatever was wrong with it."""
+        """Who this is. Every wrong login gets the same answer, whatever was wrong with it.
+
+        Raises KeyNeededError when a security key stands in for the code: where there are keys, a password alone is never enough.
+        """
         if self._is_slowed(name, client):
             self.note(name, client, "login refused: too many failures")
             raise AccountError("too many failed logins; wait a quarter of an hour")
         user = self._proved(name, password, code)
         if user is None:
-            self._database.run("INSERT INTO failures VALUES (?, ?, ?)", self._now(), name[:64], client)
-            self.note(name[:64], client, "login failed")
+            self.failed(name, client, "login failed")
             raise AccountError("this name, password or code is not right")
-        self._database.run("DELETE FROM failures WHERE name = ? AND client = ?", name, client)
-        self.note(name, client, "login")
+        if user.has_keys and not (user.has_totp and code):
+            raise KeyNeededError(user)
+        self.let_in(name, client, "login")
         return user
+
+    def let_in(self, name: str, client: str, how: str) -> None:
+        """Write down that somebody was let in; their failures from there count no more."""
+        self._database.run("DELETE FROM failures WHERE name = ? AND client = ?", name, client)
+        self.note(name, client, how)
+
+    def failed(self, name: str, client: str, how: str) -> None:
+        """Write down a failed proof, which counts like a wrong password."""
+        self._database.run("INSERT INTO failures VALUES (?, ?, ?)", self._now(), name[:64], client)
+        self.note(name[:64], client, how)
 
     def _is_slowed(self, name: str, client: str) -> bool:
         since = self._now() - WINDOW
@@ -115,16 +149,17 @@ class Accounts:
         return pair >= MOST_PER_PAIR or host >= MOST_PER_CLIENT or person >= MOST_PER_NAME
 
     def _proved(self, name: str, password: str, code: str) -> User | None:
-        rows = self._database.rows("SELECT * FROM users WHERE name = ?", name)
+        rows = self._database.rows(USERS + " WHERE name = ?", name)
         is_right = _is_right(rows[0]["hash"] if rows else _NOBODY, password)
         if not rows or not is_right:
             return None
         row = rows[0]
-        if row["totp"] and not self._is_new_code(name, row["totp"], row["totp_step"], code):
+        user = user_of(row)
+        if row["totp"] and not (user.has_keys and not code) and not self._is_new_code(name, row["totp"], row["totp_step"], code):
             return None
         if _HASHER.check_needs_rehash(row["hash"]):
             self._database.run("UPDATE users SET hash = ? WHERE name = ?", _HASHER.hash(password), name)
-        return _user(row)
+        return user
 
     def _is_new_code(self, name: str, secret: str, last: int, code: str) -> bool:
         """Whether the code is of this step or a neighbour, and of none that was used before (RFC 6238 5.2)."""
@@ -145,8 +180,9 @@ class Accounts:
         return [(row["at"], row["who"], row["client"], row["what"], row["subject"]) for row in rows]
 
 
-def _user(row: object) -> User:
-    return User(row["name"], Role(row["role"]), row["address"], bool(row["totp"]))  # type: ignore[index]
+def user_of(row: sqlite3.Row) -> User:
+    """The user of a row of USERS."""
+    return User(row["name"], Role(row["role"]), row["address"], bool(row["totp"]), bool(row["keys"]))
 
 
 def _hash(password: str) -> str:

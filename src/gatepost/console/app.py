@@ -23,6 +23,7 @@ from gatepost.console import api
 from gatepost.console.door import HEADERS, Screen, dressed, guarded
 from gatepost.console.rights import Right
 from gatepost.console.screens import (
+    account,
     engines,
     firewall,
     integrity,
@@ -47,6 +48,12 @@ SCREENS = (
     Screen("/", overview.home, Right.PERSON),
     Screen("/login", login.form, Right.ANYBODY),
     Screen("/login", login.enter, Right.ANYBODY, "POST"),
+    Screen("/login/key", login.prove, Right.ANYBODY, "POST"),
+    Screen("/login/provider", login.to_provider, Right.ANYBODY),
+    Screen("/login/provider/back", login.from_provider, Right.ANYBODY),
+    Screen("/account", account.show, Right.PERSON),
+    Screen("/account/keys", account.add, Right.PERSON, "POST"),
+    Screen("/account/keys/remove", account.remove, Right.PERSON, "POST"),
     Screen("/logout", login.leave, Right.PERSON, "POST"),
     Screen("/settings", login.settings, Right.ANYBODY, "POST"),
     Screen("/link/{token}", links.show, Right.ANYBODY),

@@ -32,6 +32,13 @@ MIGRATIONS = (
     CREATE TABLE deeds (at REAL NOT NULL, who TEXT NOT NULL, client TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL);
     CREATE INDEX deeds_at ON deeds (at);
     """,
+    """
+    CREATE TABLE passkeys (
+        id TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE, label TEXT NOT NULL, public BLOB NOT NULL,
+        count INTEGER NOT NULL, created REAL NOT NULL);
+    CREATE INDEX passkeys_user ON passkeys (user);
+    CREATE TABLE digests (class TEXT PRIMARY KEY, at REAL NOT NULL);
+    """,
 )
 
 

@@ -108,3 +108,19 @@ class Desk(Protocol):
     def light(self) -> Light:
         """How the gateway is now; a gateway that does not answer is a light that is not well."""
         ...
+
+
+class ProviderError(Exception):
+    """The organisation's own provider did not prove who somebody is."""
+
+
+class Provider(Protocol):
+    """Login at a provider of the organisation; raises `ProviderError`, with a sentence for the person who logs in."""
+
+    def begin(self, back: str) -> tuple[str, str]:
+        """Where to send the browser, and the state that it must bring `back`."""
+        ...
+
+    def finish(self, state: str, code: str, back: str) -> str:
+        """The name of the account that the provider vouches for."""
+        ...

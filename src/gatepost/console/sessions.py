@@ -12,9 +12,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatepost.console.accounts import User
+from gatepost.console.accounts import USERS, User, user_of
 from gatepost.console.database import Database
-from gatepost.console.rights import Role
 
 REFRESH = 30.0
 """Seconds between two notes that a session is in use."""
@@ -30,7 +29,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a one-time link stands for: "release", "login" or "api" (a program's token), of which mail or user, for which recipient."""
+    """What a one-time link stands for, of which mail or user, for which recipient.
+
+    "release" and "login" are links for people, "api" is a program's token, "half" a login that lacks its key, "challenge" what a key must
+    sign, "oidc" a login at the provider.
+    """
 
     kind: str
     subject: str
@@ -55,7 +58,7 @@ class Sessions:
 
     def find(self, token: str) -> Session | None:
         """The session of a token, unless it is over; finding it keeps it alive."""
-        sql = "SELECT * FROM sessions JOIN users ON name = user WHERE digest = ? AND sessions.created >= ? AND seen >= ?"
+        sql = f"SELECT * FROM sessions JOIN ({USERS}) ON name = user WHERE digest = ? AND sessions.created >= ? AND seen >= ?"  # noqa: S608
         now = self._now()
         rows = self._database.rows(sql, digest(token), now - self._longest, now - self._idle)
         if not rows:
@@ -63,13 +66,13 @@ class Sessions:
         row = rows[0]
         if now - row["seen"] > REFRESH:
             self._database.run("UPDATE sessions SET seen = ? WHERE digest = ?", now, row["digest"])
-        return Session(User(row["name"], Role(row["role"]), row["address"], bool(row["totp"])), digest("form " + token))
+        return Session(user_of(row), digest("form " + token))
 
     def of_program(self, token: str) -> Session | None:
         """The session of a program that brings its token with every request; it has no form mark, since it has no forms."""
         link = self.link(token)
-        rows = self._database.rows("SELECT * FROM users WHERE name = ?", link.subject) if link and link.kind == "api" else []
-        return Session(User(rows[0]["name"], Role(rows[0]["role"]), rows[0]["address"], bool(rows[0]["totp"])), "") if rows else None
+        rows = self._database.rows(f"{USERS} WHERE name = ?", link.subject) if link and link.kind == "api" else []
+        return Session(user_of(rows[0]), "") if rows else None
 
     def end(self, token: str) -> None:
         """End a session."""

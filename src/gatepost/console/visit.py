@@ -20,7 +20,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gatepost.console.accounts import Accounts, User
-from gatepost.console.desk import Desk
+from gatepost.console.desk import Desk, Provider
+from gatepost.console.passkeys import Passkeys
 from gatepost.console.rights import Right, may
 from gatepost.console.sessions import Session, Sessions
 from gatepost.journal.interface import Journal
@@ -75,6 +76,8 @@ class Console:
     accounts: Accounts
     sessions: Sessions
     now: Callable[[], float]
+    passkeys: Passkeys
+    provider: Provider | None = None
     memory: dict[str, Any] = field(default_factory=dict)
     """What is dear to compute and the same for everybody, by its name."""
 

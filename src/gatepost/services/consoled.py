@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +22,8 @@ import uvicorn
 from gatepost.console.accounts import Accounts
 from gatepost.console.app import application
 from gatepost.console.database import Database
-from gatepost.console.desk import DeskError, Forecast, Hit, Light
+from gatepost.console.desk import DeskError, Forecast, Hit, Light, Provider
+from gatepost.console.passkeys import Passkeys
 from gatepost.console.sessions import Sessions
 from gatepost.console.visit import Console
 from gatepost.firewall import nft
@@ -209,7 +211,25 @@ def console(site: Site, now: Callable[[], float] = time.time) -> Console:
     own = database(site)
     sessions = Sessions(own, now, site.console.idle, site.console.longest)
     desk = KeeperDesk(site)
-    return Console(site, journal, KeptContents(Path(site.site.run) / "keeper.sock"), desk, Accounts(own, now), sessions, now)
+    passkeys = Passkeys(own, sessions, now, site.site.name)
+    contents = KeptContents(Path(site.site.run) / "keeper.sock")
+    return Console(site, journal, contents, desk, Accounts(own, now), sessions, now, passkeys, _provider(site, sessions, now))
+
+
+def _provider(site: Site, sessions: Sessions, now: Callable[[], float]) -> Provider | None:
+    """The provider for logins, where one is declared."""
+    oidc = site.console.oidc
+    if not oidc.issuer:
+        return None
+    try:
+        secret = Path(oidc.secret).read_text(encoding="utf-8").strip() if oidc.secret else ""
+        made = import_module("gatepost.console.oidc").OidcProvider
+    except OSError as error:
+        raise ConsoleError(f"{oidc.secret}: {error.strerror}; it holds the secret of [console.oidc]") from None
+    except ImportError:
+        raise ConsoleError("logins at a provider need one more package; install gatepost[oidc]") from None
+    provider: Provider = made(oidc.issuer, oidc.client, secret, oidc.claim, sessions, now)
+    return provider
 
 
 def hosts(site: Site) -> tuple[str, ...]:

@@ -11,6 +11,20 @@ from typing import Literal
 from pydantic import Field
 
 from gatepost.site.base import Duration, FilePath, HostPort, Section
+from gatepost.site.mail import KindName
+
+
+class Oidc(Section):
+    """Login at the organisation's own OpenID Connect provider; nobody logs in that way when `issuer` is empty.
+
+    Its `claim` (like email or preferred_username) names an account that was made with `gatepost console user add`, or a user's mail address;
+    the provider makes no accounts and gives no roles. The file `secret` holds our secret there, and nothing else.
+    """
+
+    issuer: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    client: str = ""
+    secret: FilePath | None = None
+    claim: str = "email"
 
 
 class Console(Section):
@@ -28,3 +42,6 @@ class Console(Section):
     idle: Duration = 1800.0
     longest: Duration = 43_200.0
     language: Literal["en", "de"] = "en"
+    digest: dict[KindName, Duration] = Field(default_factory=dict)
+    """How often recipients are told what is held for them, by the kind of finding, like spam = "1d"; kinds not named are not told."""
+    oidc: Oidc = Oidc()
