@@ -44,7 +44,9 @@ def root(tmp_path: Path) -> Path:
     status = "Package: libc6\nStatus: install ok installed\nVersion: 2.36-9\nPriority: required\n"
     _put(tmp_path, "var/lib/dpkg/status", status)
     _put(tmp_path, "var/lib/apt/lists/main_Packages", "Package: libc6\nVersion: 2.36-9\n")
-    os.utime(tmp_path / "var/lib/apt/lists/main_Packages", (NOW, NOW))
+    _put(tmp_path, "var/lib/apt/lists/security_Packages")
+    for name in ("main", "security"):
+        os.utime(tmp_path / f"var/lib/apt/lists/{name}_Packages", (NOW, NOW))
     return tmp_path
 
 
@@ -207,7 +209,8 @@ def test_a_pending_security_update_is_a_finding_of_its_own(root: Path) -> None:
 
 
 def test_missing_and_old_lists_are_findings(root: Path) -> None:
-    os.utime(root / "var/lib/apt/lists/main_Packages", (NOW - 864000, NOW - 864000))
+    for path in (root / "var/lib/apt/lists").iterdir():
+        os.utime(path, (NOW - 864000, NOW - 864000))
     assert "10 days old" in audit(_host(root))[0].reason
     shutil.rmtree(root / "var/lib/apt/lists")
     assert "apt has no lists" in audit(_host(root))[0].reason
@@ -231,6 +234,19 @@ def test_known_holes_are_found_by_source_and_version(root: Path) -> None:
     }
 
     assert [f.subject for f in software.known_holes(Dpkg(root), tracker, "bookworm")] == ["openssl CVE-1", "openssl CVE-4"]
+
+
+def test_holes_are_judged_by_the_version_of_the_source(root: Path) -> None:
+    _install(root, "cpp", "4:12.2.0-3", "gcc-defaults (1.203)")
+    tracker = {"gcc-defaults": {"CVE-1": {"releases": {"bookworm": {"status": "resolved", "fixed_version": "1.204"}}}}}
+
+    assert [f.subject for f in software.known_holes(Dpkg(root), tracker, "bookworm")] == ["gcc-defaults CVE-1"]
+
+
+def test_a_host_without_lists_of_security_updates_is_told(root: Path) -> None:
+    (root / "var/lib/apt/lists/security_Packages").unlink()
+
+    assert [(f.subject, f.severity) for f in audit(_host(root))] == [("security lists", Severity.HIGH)]
 
 
 VERSION = st.from_regex(r"([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9a-z+.~]{1,4})?", fullmatch=True)

@@ -183,4 +183,13 @@ def test_the_host_audit_and_offboarding_end_with_one_when_something_is_found(she
 
     assert (offboard.exit_code, audit.exit_code, wrong.exit_code) == (1, 1, 2)
     assert "usermod" in offboard.output
-    assert {"area", "subject", "severity", "reason", "remedy"} == set(json.loads(audit.output)[0])
+    assert {"area", "subject", "severity", "reason", "remedy"} == set(json.loads(audit.stdout)[0])
+    assert "holes that have no update yet are not known" in audit.stderr
+
+
+def test_a_security_tracker_that_cannot_be_reached_is_told_and_the_rest_is_audited_all_the_same(shell: Shell) -> None:
+    result = CliRunner().invoke(host_command.app, ["audit", "--root", str(shell.tree), "--tracker", "http://127.0.0.1:1/json", "--json"])
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)
+    assert "http://127.0.0.1:1/json cannot be reached" in result.stderr

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +27,9 @@ from gatepost.site.problem import SiteError
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 BROKEN = 2
+TRACKER = "https://security-tracker.debian.org/tracker/data/json"
+FETCH_SECONDS = 60.0
+FETCH_BYTES = 500_000_000
 DEFAULT_SITE = Path("/etc/gatepost/site.toml")
 
 
@@ -44,19 +49,20 @@ def audit(
     role: Annotated[str, typer.Option("--role", help=f"One of {', '.join(ROLES)}; the role of the site file when not given.")] = "",
     root: Annotated[Path, typer.Option("--root", help="The tree to look at; sockets and processes count only for /.")] = Path("/"),
     tracker: Annotated[
-        Path | None,
-        typer.Option("--tracker", help="Debian's security tracker data, a JSON file (security-tracker.debian.org/tracker/data/json)."),
-    ] = None,
+        str, typer.Option("--tracker", help=f"Debian's security tracker: a JSON file or an address, such as {TRACKER}.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
     """Packages, sockets, setuid files, units, accounts, jobs, updates, end of life. Exit status 0: nothing found, 1: findings, 2: could not look."""
     try:
         section = _section(site)
-        found = run_audit(Host(root, _known(role) or section.role, section.allowed, time.time(), root == Path("/"), _read(tracker)))
+        known, note = _tracker(tracker)
+        found = run_audit(Host(root, _known(role) or section.role, section.allowed, time.time(), root == Path("/"), known))
     except (SiteError, OSError, ValueError) as error:
         sys.stderr.write(f"gatepost host: {error}\n")
         raise typer.Exit(BROKEN) from None
     show_findings(f"audit of {root} as {role or section.role or 'server'}", found, as_json=as_json)
+    sys.stderr.write(f"\nnote: {note}\n" if note else "")
     raise typer.Exit(1 if found else 0)
 
 
@@ -70,10 +76,23 @@ def _section(site: Path | None) -> Integrity:
     return load(site or DEFAULT_SITE).integrity if site or DEFAULT_SITE.exists() else Integrity()
 
 
-def _read(tracker: Path | None) -> dict[str, Any] | None:
-    if tracker is None:
-        return None
-    data = json.loads(tracker.read_bytes())
+def _tracker(place: str) -> tuple[dict[str, Any] | None, str]:
+    """The data of the security tracker in a file or at an address, and what is not known without them."""
+    unknown = "holes that have no update yet are not known"
+    if not place:
+        return (
+            None,
+            f"{unknown}: Debian's security tracker was not asked (--tracker {TRACKER}); security updates that wait are listed all the same",
+        )
+    try:
+        data = json.loads(_fetched(place) if place.startswith(("https://", "http://")) else Path(place).read_bytes())
+    except urllib.error.URLError as error:
+        return None, f"{unknown}: {place} cannot be reached ({error.reason}); security updates that wait are listed all the same"
     if not isinstance(data, dict):
-        raise ValueError(f"{tracker} is not the data of Debian's security tracker")  # noqa: TRY004 - the user's file, not our type
-    return data
+        raise ValueError(f"{place} is not the data of Debian's security tracker")  # noqa: TRY004 - the user's file, not our type
+    return data, ""
+
+
+def _fetched(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - the administrator's own words, http(s) only
+        return bytes(answer.read(FETCH_BYTES))

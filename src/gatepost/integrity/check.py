@@ -283,7 +283,10 @@ def _report(run: _Run, baseline: Baseline | None = None) -> Report:
         ledger=run.ledger.head,
         ledger_records=len(run.ledger.records),
         alarms=tuple(run.alarms),
-        accepted=tuple(f"{r.act.value} by {r.who}: {r.why}" + (f" ({len(r.items)} objects)" if r.items else "") for r in new),
+        accepted=tuple(
+            f"{r.act.value} by {r.who}: {r.why}" + (f" ({len(r.items)} object{'s' if len(r.items) > 1 else ''})" if r.items else "")
+            for r in new
+        ),
         notes=tuple(run.notes),
         last_full=_last_full(run),
     )

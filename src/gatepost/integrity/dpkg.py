@@ -68,6 +68,11 @@ class Dpkg:
         fields = self._stanzas.get(package, {})
         return fields.get("Source", "").split(" ")[0] or package.partition(":")[0]
 
+    def source_version(self, package: str) -> str:
+        """The version of that source package, which may be numbered otherwise than what was built from it."""
+        inside = self._stanzas.get(package, {}).get("Source", "").partition("(")[2].rstrip(") ")
+        return inside or self.versions[package]
+
     def files(self, package: str) -> tuple[str, ...]:
         """Paths that belong to a package."""
         return tuple(line for line in self._info(package, "list").splitlines() if line and line != "/.")

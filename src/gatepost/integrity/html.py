@@ -66,7 +66,11 @@ def _cards(report: Report) -> Iterator[str]:
             "the planted change with its fresh value" if alive else "do not trust this report",
         ),
         ("Unexplained", f"{len(report.findings) + report.hidden:,}", "changes that nobody announced"),
-        ("Explained", f"{explained:,}", f"changes in {len(report.explained)} groups"),
+        (
+            "Explained",
+            f"{explained:,}",
+            f"changes with {len(report.explained)} known reasons" if explained else "no change had a known reason",
+        ),
         ("Looked at", f"{report.tally.entries:,}", f"objects, {report.tally.bytes / 1e6:,.0f} MB read, {report.mode}"),
     )
     yield '<div class="cards">'
@@ -85,6 +89,8 @@ def _findings(report: Report) -> Iterator[str]:
         yield "</table>"
     if report.hidden:
         yield f"<p>... and {report.hidden:,} more</p>"
+    if report.findings:
+        yield "<p>Meant by somebody? On the host: <code>gatepost integrity accept NUMBER... --why REASON</code></p>"
 
 
 def _row(number: int, finding: Finding) -> str:
@@ -112,5 +118,5 @@ def _footer(report: Report) -> Iterator[str]:
     made = text.moment(report.baseline_made) if report.baseline_made else "never"
     lines = [f"Canary: {text.canary_line(report)}.", f"Baseline {report.baseline[:12] or 'none'}, made {made}."]
     lines.append(f"Chain: {text.chain_line(report)}.")
-    lines += [f"Accepted: {line}" for line in report.accepted] + [f"Note: {note}" for note in report.notes]
+    lines += [f"Ledger: {line}" for line in report.accepted] + [f"Note: {note}" for note in report.notes]
     yield "<footer>" + "<br>".join(escape(line) for line in lines) + "</footer>"

@@ -92,7 +92,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"  baseline  {report.baseline[:12] or 'none'}, made {moment(report.baseline_made) if report.baseline_made else 'never'}"
     yield f"  chain     {chain_line(report)}"
     for line in report.accepted:
-        yield f"  accepted  {line}"
+        yield f"  ledger    {line}"
     for note in report.notes:
         yield f"  note      {note}"
 

@@ -59,6 +59,11 @@ def pending_updates(dpkg: Dpkg, lists: Path, now: float) -> Iterator[AuditFindin
             f"the newest list of apt is {age:.0f} days old",
             "apt-get update, and a timer for it",
         )
+    if not any("security" in path.name for path in files):
+        why = "apt has no lists of security updates, so nobody knows which holes are mended"
+        yield AuditFinding(
+            "updates", "security lists", Severity.HIGH, why, "add the security archive to apt's sources, then apt-get update"
+        )
     newer, secure = _newer(dpkg, files)
     for name, (installed, found) in sorted(secure.items()):
         why = f"{name} {installed} has known holes, mended in {found}"
@@ -90,7 +95,7 @@ def end_of_life(root: Path, today: dt.date) -> Iterator[AuditFinding]:
 
 def known_holes(dpkg: Dpkg, tracker: Mapping[str, Any], codename: str) -> Iterator[AuditFinding]:
     """Installed packages with holes that Debian's security tracker says are open or mended in a newer version."""
-    sources = {dpkg.source(package): version for package, version in dpkg.versions.items()}
+    sources = {dpkg.source(package): dpkg.source_version(package) for package in dpkg.versions}
     for source, version in sorted(sources.items()):
         for hole, data in sorted(tracker.get(source, {}).items()):
             here = data.get("releases", {}).get(codename, {})
