@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import fcntl
 import logging
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -36,7 +37,7 @@ from gatepost.services.messages import Note
 from gatepost.services.rescan import RescanError, Rescanner
 from gatepost.services.retained import Retained
 from gatepost.site.model import Site
-from gatepost.system.files import write_atomic
+from gatepost.system.files import make_directory, write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -58,44 +59,62 @@ class Outcome:
 
 
 def run(site: Site, now: float, *, always: bool = False) -> Outcome:
-    """Judge delivered mail again; what signatures have said before is not asked again unless `always`."""
+    """Judge delivered mail again; what signatures have said before is not asked again unless `always`.
+
+    Whoever fetches signatures judges by digests, whoever may read copies judges by them; where that is one user, both at once.
+    """
     state = Path(site.site.state)
-    with closing_journal(site) as journal, _alone(state):
-        marks, before = _marks(site), _remembered(state)
-        lists = [name for name in _lists(site) if always or marks[name] != before.get(name)]
-        others = [name for name in marks if name not in _lists(site) and (always or marks[name] != before.get(name))]
-        outcome = Outcome()
-        since = now - site.retro.keep
-        _count(outcome, _by_digest(site, journal, lists, since, outcome), journal, site)
-        if others and site.retro.copies != "none":
-            _count(outcome, _by_copy(site, journal, since, outcome), journal, site)
-        _remember(state, marks)
+    journal = SqliteJournal(state / "journal.sqlite", writes=False)
+    outcome, since = Outcome(), now - site.retro.keep
+    with _Memory.of(state / "signatures", lambda: _marks(site, lists=True)) as memory:
+        if lists := memory.new(always=always):
+            _count(outcome, _by_digest(site, journal, lists, since, outcome), journal, site)
+    if site.retro.copies != "none":
+        with _Memory.of(state / "retained", lambda: _marks(site, lists=False)) as memory:
+            if memory.new(always=always):
+                _count(outcome, _by_copy(site, journal, since, outcome), journal, site)
     return outcome
 
 
-@contextmanager
-def closing_journal(site: Site) -> Iterator[SqliteJournal]:
-    """The site's journal, for looking only."""
-    yield SqliteJournal(Path(site.site.state) / "journal.sqlite", writes=False)
+@dataclass(slots=True)
+class _Memory:
+    """The marks of signatures now, and those that have judged delivered mail before."""
+
+    marks: dict[str, str]
+    before: dict[str, str]
+
+    @staticmethod
+    @contextmanager
+    def of(folder: Path, marks: Callable[[], dict[str, str]]) -> Iterator[_Memory]:
+        """The memory kept in `folder`, for one at a time, so that nobody is told twice; written down when the block ends well.
+
+        It is empty for a user who may not write there: somebody else is who judges.
+        """
+        if not os.access(folder if folder.is_dir() else folder.parent, os.W_OK | os.X_OK):
+            yield _Memory({}, {})
+            return
+        make_directory(folder)
+        path = folder / ".retro.json"
+        with (folder / ".retro.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            memory = _Memory(marks(), _remembered(path))
+            yield memory
+            if memory.marks != memory.before:
+                write_atomic(path, msgspec.json.encode(memory.marks))
+
+    def new(self, *, always: bool) -> list[str]:
+        """The engines whose signatures have not judged yet."""
+        return [name for name, mark in self.marks.items() if always or mark != self.before.get(name)]
 
 
-@contextmanager
-def _alone(state: Path) -> Iterator[None]:
-    """One retro-scan at a time, so that nobody is told twice."""
-    with (state / ".retro.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _marks(site: Site, *, lists: bool) -> dict[str, str]:
+    """The marks of the signatures of all lists, or of all other engines, as they are now.
 
-
-def _lists(site: Site) -> list[str]:
-    return [name for name, engine in site.engines.items() if engine.enabled and (engine.kind or name) == "hashes"]
-
-
-def _marks(site: Site) -> dict[str, str]:
-    """The marks of every engine's signatures as they are now; an engine that does not answer has none, and is asked again next time."""
+    An engine that does not answer has none, and judges the next time.
+    """
     marks = {}
     for name, engine in site.engines.items():
-        if engine.enabled:
+        if engine.enabled and ((engine.kind or name) == "hashes") == lists:
             try:
                 marks[name] = registry.make(engine.kind or name, name, engine.options).info().signatures
             except EngineError as error:
@@ -105,8 +124,6 @@ def _marks(site: Site) -> dict[str, str]:
 
 def _by_digest(site: Site, journal: Journal, lists: list[str], since: float, outcome: Outcome) -> Iterator[tuple[Event, tuple[Hit, ...]]]:
     """Mails with a part whose digest is on a list now."""
-    if not lists:
-        return
     engines = [Hashes(name, site.engines[name].options) for name in lists if site.engines[name].options]
     ignored = _ignored(journal)
 
@@ -193,12 +210,8 @@ def _tell(site: Site, identifier: str, recalled: Recalled) -> None:
     ask_once(Path(site.site.run) / "keeper.sock", Note(FOUND, identifier, asdict(recalled)))
 
 
-def _remembered(state: Path) -> dict[str, str]:
+def _remembered(path: Path) -> dict[str, str]:
     try:
-        return msgspec.json.decode((state / "retro.json").read_bytes(), type=dict[str, str])
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     except (FileNotFoundError, msgspec.MsgspecError):
         return {}
-
-
-def _remember(state: Path, marks: dict[str, str]) -> None:
-    write_atomic(state / "retro.json", msgspec.json.encode(marks))

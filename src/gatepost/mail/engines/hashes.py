@@ -13,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import re
 from array import array
+from binascii import unhexlify
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -26,6 +28,8 @@ from gatepost.mail.model import Envelope, Finding, Kind, Message
 
 _SIZE = hashlib.sha256().digest_size
 _HEX = 2 * _SIZE
+_LINE = re.compile(rb"^(?:([0-9A-Fa-f]{64})(?![^ \t:\r\n,;])|(?!#)[^\S\n]*\S[^\n]*)", re.MULTILINE)
+"""A line with a digest, or (without a group) a line that ought to have one: neither empty nor a comment."""
 
 
 class Hashes:
@@ -102,25 +106,14 @@ class _List:
 def _rows(text: mmap.mmap | bytes, file: Path) -> list[tuple[bytes, int]]:
     """Give digest and offset of every line that has one."""
     rows = []
-    at = 0
-    for number, line in enumerate(iter(text.readline, b"") if isinstance(text, mmap.mmap) else (), 1):
-        if line.strip() and not line.startswith(b"#"):
-            rows.append((_digest(line, file, number), at))
-        at += len(line)
+    for line in _LINE.finditer(text):
+        if line[1] is None:
+            number = text[: line.start()].count(b"\n") + 1
+            raise EngineError(
+                f"{file}, line {number}: not a SHA-256 digest in 64 hexadecimal digits: {line[0][:80].strip()!r}; correct or remove the line"
+            )
+        rows.append((unhexlify(line[1]), line.start()))
     return rows
-
-
-def _digest(line: bytes, file: Path, number: int) -> bytes:
-    head = line[:_HEX]
-    try:
-        digest = bytes.fromhex(head.decode("ascii"))
-    except ValueError:
-        digest = b""
-    if len(digest) != _SIZE or line[_HEX : _HEX + 1] not in {b"", b" ", b"\t", b":", b"\r", b"\n", b",", b";"}:
-        raise EngineError(
-            f"{file}, line {number}: not a SHA-256 digest in 64 hexadecimal digits: {line[:80].strip()!r}; correct or remove the line"
-        )
-    return digest
 
 
 def _name(line: bytes) -> str:
