@@ -97,7 +97,7 @@ RISKS = (
     ),
     Known(
         "insiders", "Somebody inside tries things out", "Attacks from inside pass no firewall on their way, and know what is worth taking.",
-        3, 4, 1, "Nothing from inside is trusted by default; gatepost report sources names who was refused what.",
+        3, 4, 1, "Nothing from inside is trusted by default; gatepost report firewall names who was refused what.",
         answer("insiders", "yes"), "P10",
     ),
     Known(

@@ -242,6 +242,14 @@ def _mail(answers: Assessment) -> Iterator[str]:
         yield from ("", "[relay]", f'mta = "{answers.text("mta-relay")}"')
     if second := answers.text("second-contact"):
         yield from ("", "# Told when the administrator does not look at an alert for a day.", "[alerts]", f'second = "{second}"')
+    yield from _report(answers)
+
+
+def _report(answers: Assessment) -> Iterator[str]:
+    """Who gets the monthly page, and what management said an infected computer costs."""
+    told = [f"to = {json.dumps([answers.text('report-to')])}"] if answers.text("report-to") else []
     hours = answers.text("clean-up")
     if hours.replace(".", "", 1).isdigit() and float(hours) <= 1000:  # noqa: PLR2004 - what the site file takes
-        yield from ("", "# What the last infected computer cost, as management said.", "[report]", f"clean_up_hours = {float(hours)}")
+        told.append(f"clean_up_hours = {float(hours)}")
+    if told:
+        yield from ("", "# The monthly page: who gets it, and what the last infected computer cost, as management said.", "[report]", *told)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from gatepost.assess.form import FormError
+from gatepost.cli import papers
 from gatepost.cli.common import SITE, SiteOption, fail, journal_of, site_of
 from gatepost.journal.interface import JournalError
 from gatepost.report import render
@@ -104,3 +105,13 @@ def viruses(site: SiteOption = SITE, period: Month = "", form: Format = Form.TEX
         _write(render.catches(found, declared.site.name, period, str(form)), output)
     except (PeriodError, JournalError, render.RenderError) as error:
         fail(str(error))
+
+
+app.command("policy")(papers.policy_command)
+app.command("risks")(papers.risks_command)
+app.command("decision")(papers.decision_command)
+app.command("integrity")(papers.integrity_command)
+app.command("firewall")(papers.firewall_command)
+app.command("bundle")(papers.bundle_command)
+app.command("verify-bundle")(papers.verify_command)
+app.command("key")(papers.key_command)

@@ -48,7 +48,7 @@ def _table(risks: tuple[Risk, ...], today: dt.date) -> Iterator[Block]:
 def _row(risk: Risk, today: dt.date) -> tuple[str, ...]:
     known = risk.known
     title = "\n".join((known.title, *(f"\u2013 {detail}" for detail in risk.details)))
-    weight = f"{risk.weight}\n{known.likelihood} \u00d7 {known.impact} = {risk.level}"
+    weight = f"{risk.weight}\n{known.likelihood}\u00a0\u00d7\u00a0{known.impact}\u00a0=\u00a0{risk.level}"
     return (title, known.why, weight, known.measure, risk.owner, str(risk.due), state_words(risk, today))
 
 

@@ -97,7 +97,7 @@ def _files(number: int, day: datetime, *, changed: bool) -> Iterator[Event]:
     for host in HOSTS:
         findings = int(changed and host == "relay")
         status = Status.FINDINGS if findings else Status.WELL
-        data = {
+        data: dict[str, object] = {
             "status": status.value,
             "findings": findings,
             "explained": 4,

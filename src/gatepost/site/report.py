@@ -10,16 +10,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gatepost.site.base import Section
+from gatepost.site.base import Address, Section
 
 
 class Report(Section):
-    """Assumptions of the one-pager.
+    """The page for management: its assumptions, and who gets it.
 
+    `to` gets it by mail from gatepost report send.
     `clean_up_hours` is what one infected machine would have cost, 0 leaves time and money out; `hour_costs` is the price of an hour in
     `currency`, 0 leaves money out.
     """
 
+    to: tuple[Address, ...] = ()
     clean_up_hours: Annotated[float, Field(ge=0, le=1000)] = 2.0
     hour_costs: Annotated[float, Field(ge=0)] = 0.0
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
