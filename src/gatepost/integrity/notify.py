@@ -78,6 +78,11 @@ def alert(kind: str, subject: str, data: Mapping[str, Any]) -> tuple[str, str] |
     return (_ALARMS[kind], f"{subject}: {data.get('text', '')}") if kind in _ALARMS else None
 
 
+def is_alarm(kind: str) -> bool:
+    """Whether events of this kind say that a check or a watch cannot be trusted."""
+    return kind in _ALARMS
+
+
 def sentence(kind: str, subject: str, data: Mapping[str, Any]) -> str:
     """An event of this room as one line for people."""
     if kind == REPORT:

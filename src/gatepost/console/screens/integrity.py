@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from gatepost.console.visit import Refused, Visit
 from gatepost.integrity import text
 from gatepost.integrity.chain import ChainError
+from gatepost.integrity.notify import ALIVE, FINDING, is_alarm, sentence
 from gatepost.integrity.report import Report, Status, opened_report
 from gatepost.integrity.sign import KeyFileError
 from gatepost.integrity.state import State
@@ -18,6 +20,19 @@ SHOWN = 500
 """Findings on the screen; the report has all."""
 
 ACCEPTED = "integrity.accepted"
+
+
+TOLD = 40
+"""Events on the screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event: when (seconds since the epoch), in words, and whether it is an alarm."""
+
+    at: float
+    text: str
+    alarm: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +55,15 @@ def show(visit: Visit) -> Response:
         well=well,
         shown=SHOWN,
         accepted=visit.console.journal.newest(ACCEPTED, 20),
+        told=_told(visit),
     )
+
+
+def _told(visit: Visit) -> list[Told]:
+    """What checks and live watch wrote down last; findings are in the reports."""
+    newest_first = visit.console.journal.newest("integrity.", TOLD * 5)
+    events = (event for event in newest_first if event.kind not in (ACCEPTED, FINDING, ALIVE))
+    return [Told(e.at, sentence(e.kind, e.subject, e.data), is_alarm(e.kind)) for e in islice(events, TOLD)]
 
 
 def newest(visit: Visit) -> Newest:
