@@ -109,3 +109,29 @@ def test_the_jail_allows_the_scratch_folder_unix_sockets_and_children_with_the_s
         assert subprocess.run(["/usr/bin/cat", tmp_path / "secret"], check=False, stderr=subprocess.DEVNULL).returncode != 0
 
     assert in_child(work, Jail(readable=BASE, writable=(scratch,))) == "done"
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+def test_what_is_written_to_a_scratch_in_memory_is_seen_by_nobody_else(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def work() -> None:
+        (scratch / "file").write_text("x")
+        (scratch / "folder").mkdir()
+        assert sorted(path.name for path in scratch.iterdir()) == ["file", "folder"]
+
+    assert in_child(work, Jail(readable=BASE, writable=(scratch,), in_memory=True)) == "done"
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.skipif(not landlock_version(), reason="this kernel has no Landlock")
+def test_a_scratch_in_memory_holds_no_more_than_its_bound(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def work() -> None:
+        for number in range(4):
+            (scratch / str(number)).write_bytes(bytes(1 << 20))
+
+    assert in_child(work, Jail(readable=BASE, writable=(scratch,), in_memory=True, file_size=2 << 20)) == "OSError"

@@ -40,6 +40,6 @@ def work(site: Site, channel: Channel, scratch: Path, watch: Stopwatch | None = 
     os.environ["TMPDIR"] = str(scratch)
     python = (Path(sys.prefix), Path(sys.base_prefix), Path(gatepost.__file__).parent)
     readable = (*map(Path, READABLE), *python, *wiring.readable(site))
-    for layer in enter(Jail(readable, (scratch,), network=wiring.needs_network(site))):
+    for layer in enter(Jail(readable, (scratch,), network=wiring.needs_network(site), in_memory=True)):
         log.warning("the scan workers' jail lacks %s", layer)
     scand.work(channel, wiring.examination(site), site.mail.limits.wall + SLACK, watch, wiring.limits(site))
