@@ -21,7 +21,7 @@ _INVISIBLE = re.compile(
 )
 _OVERRIDE = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_FOLDER = re.compile(r"[/\\]")
+_BLANKS = re.compile(r"\s+")
 _STREAM = re.compile(r":[^:]*(?::\$[A-Za-z]+)?$")
 _ONE_WORD = re.compile(rb"[\w.-]+\.[A-Za-z0-9-]{1,24}")
 _LONGEST = 4096
@@ -35,16 +35,20 @@ def has_override(name: str) -> bool:
 
 def _alike(name: str) -> Iterator[str]:
     yield name
-    flat = unicodedata.normalize("NFKC", _INVISIBLE.sub("", name))
+    flat = name if name.isascii() else unicodedata.normalize("NFKC", _INVISIBLE.sub("", name))
     yield flat
-    yield _CONTROL.split(name, maxsplit=1)[0]
-    yield _CONTROL.sub("", flat)
-    last = _FOLDER.split(flat)[-1]
+    if _CONTROL.search(flat):
+        yield _CONTROL.split(name, maxsplit=1)[0]
+        yield _CONTROL.sub("", flat)
+    last = flat.replace("\\", "/").rpartition("/")[2]
     yield last
     yield last.rstrip(". ")
-    yield _STREAM.sub("", last).rstrip(". ")
-    yield re.sub(r"\s+", " ", last)
-    yield re.sub(r"\s+", "", last)
+    if ":" in last:
+        yield _STREAM.sub("", last).rstrip(". ")
+    pieces = last.split()
+    if pieces != [last]:
+        yield _BLANKS.sub(" ", last)
+        yield "".join(pieces)
     yield last.partition(";")[0]
     yield last.strip("\"'")
     if "%" in last:

@@ -132,7 +132,7 @@ def _written(value: bytes, start: int) -> Iterator[bytes]:
         yield re.split(rb"\s", rest[1:], maxsplit=1)[0]
     else:
         until = rest.partition(b";")[0]
-        yield re.split(rb"[\s;]", rest, maxsplit=1)[0]
+        yield next(iter(until.split(None, 1)), b"")
         yield until.rstrip()
         yield until.replace(b'"', b"").rstrip()
         yield until.partition(b",")[0].rstrip()
