@@ -58,11 +58,11 @@ def relay(request: pytest.FixtureRequest, home: Path, sink: Sink, as_root: None)
     """Start a generated relay behind which the sink stands: all of them on this machine."""
     started: list[Relay] = []
 
-    def start(milter: str, verify: str = "none", recipients: str = "", extra: str = "") -> Relay:
+    def start(milter: str, verify: str = "none", recipients: str = "", extra: str = "", environment: dict[str, str] | None = None) -> Relay:
         port = free_port()
         text = RELAY_SITE.format(sink=sink.port, milter=milter, port=port, verify=verify, recipients=recipients, extra=extra)
         made = {"postfix": GeneratedPostfix, "sendmail": GeneratedSendmail}[request.param]
-        started.append(made(home / "relay", sink.port, port=port, site=loads(text)))
+        started.append(made(home / "relay", sink.port, port=port, site=loads(text), environment=environment or {}))
         return started[-1].start()
 
     yield start

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fakeclock import fake_clock
 from tests.support.gateway import Gateway
 from tests.support.judge import SOUND
 from tests.support.mails import mail
@@ -168,34 +169,21 @@ def _children(pid: int) -> str:
 def test_the_clock_jumps_under_load(
     days: int, gateway: Callable[..., Gateway], start_way: StartWay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A library that lies to the daemons about the time of day, and about nothing else."""
-    library = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
-    if not library.exists():
-        pytest.skip("needs Debian's package faketime")
-    folder = Path("/dev/shm")
-    offset = folder / f"gatepost-clock-{os.getpid()}"
-    offset.write_text("+0")
-    for name, value in {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(offset),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    try:
+    """The daemons believe it; nothing else does."""
+    with fake_clock() as clock:
+        for name, value in clock.environment.items():
+            monkeypatch.setenv(name, value)
         running = gateway()
         monkeypatch.delenv("LD_PRELOAD")
         way = start_way("proxy", running)
         with way.traffic.flowing():
             time.sleep(0.7)
-            offset.write_text(f"{days:+d}d")
+            clock.set(f"{days:+d}d")
             time.sleep(0.7)
         way.traffic.settle()
         assert way.judge() == SOUND
         jumped = [row.at - time.time() for row in running.rows() if abs(row.at - time.time()) > 80_000]
         assert jumped, "the daemons did not see the clock jump"
-    finally:
-        offset.unlink()
 
 
 @pytest.mark.faults

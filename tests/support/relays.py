@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from gatepost.relay.sendmail import sendmail
 from gatepost.site.model import Site
 from tests.support.ports import answers, wait_for
 from tests.support.postfix import Postfix
-from tests.support.sendmail import PROGRAM, TREE, Sendmail
+from tests.support.sendmail import NAMED, PROGRAM, TREE, Sendmail
 
 
 @dataclass
@@ -24,6 +25,7 @@ class GeneratedPostfix(Postfix):
 
     site: Site | None = None
     host: str = "127.0.0.1"
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> GeneratedPostfix:
         if not Path("/usr/lib/postfix/sbin/master").exists():
@@ -37,7 +39,13 @@ class GeneratedPostfix(Postfix):
         here = (f"queue_directory={self.home}/queue", f"data_directory={self.home}/data", f"maillog_file={self.home}/log")
         slow = (f"maillog_file_prefixes={self.home}", "queue_run_delay=1s", "minimal_backoff_time=1s", "maximal_backoff_time=2s")
         subprocess.run(["postconf", "-c", str(self.home / "etc"), "-e", *here, *slow], check=True)
-        self.command("postfix", "start")
+        if self.environment:  # Postfix passes on what it is told to, and nothing else
+            known = subprocess.run(["postconf", "-c", str(self.home / "etc"), "-h", "import_environment"], capture_output=True, check=True)
+            names = f"import_environment={known.stdout.decode().strip()} {' '.join(self.environment)}"
+            subprocess.run(["postconf", "-c", str(self.home / "etc"), "-e", names], check=True)
+        subprocess.run(
+            ["postfix", "-c", str(self.home / "etc"), "start"], check=True, capture_output=True, env=os.environ | self.environment
+        )
         wait_for(lambda: answers(self.port, self.host), f"Postfix to listen: {self.log()}")
         return self
 
@@ -57,6 +65,11 @@ class GeneratedSendmail(Sendmail):
 
     site: Site | None = None
     host: str = "127.0.0.1"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return super()._environment | self.environment
 
     def start(self) -> GeneratedSendmail:
         if not PROGRAM.exists() or not shutil.which("m4"):
@@ -73,12 +86,15 @@ class GeneratedSendmail(Sendmail):
         )
         made = subprocess.run(["m4", f"-D_CF_DIR_={library}/"], input=source, capture_output=True, text=True, check=True)
         assert made.stderr == ""
-        (self.home / "sendmail.cf").write_text(made.stdout)
+        known = "".join(f"E{name}={value}\n" for name, value in self.environment.items())  # it forgets the environment it was started in
+        (self.home / "sendmail.cf").write_text(known + made.stdout)
         self.run()
         return self
 
     def flush(self) -> None:
-        """The queue is run every second anyway."""
+        """Run the queue once, now; the daemon does it every second, but not across a jump of the clock."""
+        command = [*NAMED, str(PROGRAM), "-q", "-C", str(self.home / "sendmail.cf")]
+        subprocess.run(command, env=self._environment, check=True, capture_output=True, timeout=60)
 
 
 Relay = GeneratedPostfix | GeneratedSendmail

@@ -15,6 +15,9 @@ from tests.support.ports import answers, free_port, wait_for
 TREE = Path(__file__).resolve().parents[2] / ".cache/sendmail"
 PROGRAM = TREE / "usr/libexec/sendmail/sendmail"
 
+NAMED = ("unshare", "--uts", "sh", "-c", 'hostname relay.widget.example; exec "$@"', "sh")
+"""A host name without a dot makes Sendmail wait a minute at each start, so it gets one of its own."""
+
 CONFIGURATION = """
 include(`{cf}/m4/cf.m4')dnl
 OSTYPE(`linux')dnl
@@ -66,8 +69,7 @@ class Sendmail:
     def run(self) -> None:
         """Start the daemon with the configuration that lies ready."""
         self._daemon = subprocess.Popen(
-            # A host name without a dot makes Sendmail wait a minute at each start, so it gets one of its own.
-            ["unshare", "--uts", "sh", "-c", 'hostname relay.widget.example; exec "$@"', "sh", *self._command],
+            [*NAMED, *self._command],
             env=self._environment,
             stdout=(self.home / "out").open("wb"),
             stderr=subprocess.STDOUT,

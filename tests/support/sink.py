@@ -32,7 +32,9 @@ class Sink:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, decode_data=False, data_size_limit=200 << 20)
+        self._controller: Controller | None = Controller(
+            self, hostname="127.0.0.1", port=self.port, decode_data=False, data_size_limit=200 << 20
+        )
         self._controller.start()
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 aiosmtpd's name
@@ -51,4 +53,8 @@ class Sink:
         return list(self.delivered)
 
     def stop(self) -> None:
-        self._controller.stop()
+        """Take no more mail; harmless when it has been stopped already."""
+        with self._lock:
+            controller, self._controller = self._controller, None
+        if controller is not None:
+            controller.stop()

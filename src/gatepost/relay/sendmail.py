@@ -194,7 +194,8 @@ def _listeners(wanted: Intent) -> Iterator[Line]:
         end = parse_endpoint(text, 25)
         where = "" if listen == ANY_ADDRESS and end.host == "0.0.0.0" else f"Addr={end.host}, "  # noqa: S104 - compared, not bound
         family = "inet6" if is_ipv6(end.host) else "inet"
-        yield Line(f"DAEMON_OPTIONS(`Name=MTA{number}, Family={family}, {where}Port={end.port}')dnl", "relay.listen of the site file")
+        options = f"Name=MTA{number}, Family={family}, {where}Port={end.port}, M=A"
+        yield Line(f"DAEMON_OPTIONS(`{options}')dnl", "relay.listen of the site file; with M=A nobody gets in by guessing passwords")
 
 
 def _mailers(wanted: Intent) -> Iterator[Line]:
