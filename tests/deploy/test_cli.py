@@ -36,14 +36,14 @@ def host(tmp_path: Path) -> Host:
 
 
 def test_a_relay_is_planned_applied_confirmed_and_rolled_back(host: Host) -> None:
-    assert "create   /etc/postfix/main.cf" in host.run("plan").stdout
+    assert "create   /etc/postfix/main.cf" in host.run("plan", "--role", "relay").stdout
     assert not host.main.exists()
 
-    assert "gatepost confirm" in host.run("apply", "--yes").stdout
+    assert "gatepost confirm" in host.run("apply", "--yes", "--role", "relay").stdout
     assert "is kept" in host.run("confirm").stdout
     assert "milter_default_action = tempfail" in host.main.read_text()
     assert (host.main.stat().st_mode & 0o777, host.main.stat().st_uid) == (0o644, 0)
-    again = host.run("plan")
+    again = host.run("plan", "--role", "relay")
     assert (again.returncode, again.stdout.strip()) == (0, "4 same")
 
     assert host.run("rollback").returncode == 0
@@ -56,13 +56,13 @@ def test_a_file_of_others_stops_the_apply_until_it_is_named(host: Host) -> None:
     host.main.parent.mkdir(parents=True)
     host.main.write_text("relayhost = [192.0.2.1]\n")
 
-    refused = host.run("apply", "--yes", "--confirm", "0")
+    refused = host.run("apply", "--yes", "--role", "relay", "--confirm", "0")
     assert refused.returncode == 2
     assert "Gatepost did not write this file" in refused.stderr
     assert host.main.read_text() == "relayhost = [192.0.2.1]\n"
     assert not (host.main.parent / "transport").exists()
 
-    assert host.run("apply", "--yes", "--confirm", "0", "--take", "/etc/postfix/main.cf").returncode == 0
+    assert host.run("apply", "--yes", "--role", "relay", "--confirm", "0", "--take", "/etc/postfix/main.cf").returncode == 0
     assert host.run("rollback").returncode == 0
     assert host.main.read_text() == "relayhost = [192.0.2.1]\n"
 
@@ -76,7 +76,7 @@ def test_the_firewall_gets_a_postfix_that_only_sends(host: Host) -> None:
 
 
 def test_what_nobody_confirms_is_undone_by_a_process_of_its_own(host: Host) -> None:
-    assert host.run("apply", "--yes", "--confirm", "2").returncode == 0
+    assert host.run("apply", "--yes", "--role", "relay", "--confirm", "2").returncode == 0
     assert host.main.exists()
 
     wait_for(lambda: not host.main.exists(), "the change to be undone")

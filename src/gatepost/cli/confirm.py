@@ -8,7 +8,7 @@ import time
 import typer
 
 from gatepost.cli.common import SITE, SiteOption, site_of
-from gatepost.cli.deployment import LIVE, RootOption, told, transactions_of
+from gatepost.cli.deployment import LIVE, RootOption, session, told, transactions_of
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -22,5 +22,5 @@ def confirm(site: SiteOption = SITE, root: RootOption = LIVE) -> None:
         gatepost confirm
     """
     with told():
-        number = transactions_of(site_of(site), root).confirm(time.time())
+        number = transactions_of(site_of(site), root).confirm(time.time(), session())
     sys.stdout.write(f"change {number} is kept\n")

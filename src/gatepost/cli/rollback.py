@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import Annotated
@@ -21,10 +22,11 @@ def rollback(
     root: RootOption = LIVE,
     unconfirmed_after: Annotated[
         int | None,
-        typer.Option(
-            metavar="SECONDS", min=0, help="Wait so long, then undo only what was interrupted or not confirmed; run at boot with 0."
-        ),
+        typer.Option(metavar="SECONDS", min=0, help="Wait so long, then undo only what was interrupted or not confirmed."),
     ] = None,
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Undo at once what was interrupted or is not confirmed: who waited for it is gone.")
+    ] = False,
 ) -> None:
     """Put back what was before the last change, and let the daemons take that up.
 
@@ -34,7 +36,9 @@ def rollback(
     """
     with told():
         transactions = transactions_of(site_of(site), root)
-        if unconfirmed_after is None:
+        if boot:
+            number = transactions.recover(math.inf)
+        elif unconfirmed_after is None:
             number = transactions.rollback(time.time())
         else:
             time.sleep(unconfirmed_after)

@@ -56,6 +56,8 @@ class Record(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
     commands: tuple[tuple[str, ...], ...]
     title: str = ""
+    session: str = ""
+    """The login that made it; its confirmation must come over another one. "" where that shows nothing."""
     undoes: int = 0
     """The change that this one rolls back, 0 when it is none."""
 

@@ -36,7 +36,7 @@ class Transactions:
     run: Run
     root: Path = Path("/")
 
-    def apply(self, plan: Plan, now: float, wait: float, title: str = "") -> Record:
+    def apply(self, plan: Plan, now: float, wait: float, title: str = "", session: str = "") -> Record:
         """Do what the plan says; it is undone when it is not confirmed within `wait` seconds of `now` (0: it is done at once)."""
         with self.ledger.locked():
             self._recover(now)
@@ -48,17 +48,20 @@ class Transactions:
             self._must_be_as_planned(plan)
             steps = tuple(Step(str(one.path), kept(one.before), kept(one.after), str(one.path) in state.owned) for one in plan.work)
             self.ledger.keep(file for one in plan.work for file in (one.before, one.after) if file)
-            return self._begin(state, Record(state.last + 1, now, steps, _commands(plan), title), wait)
+            return self._begin(state, Record(state.last + 1, now, steps, _commands(plan), title, session), wait)
 
-    def confirm(self, now: float) -> int:
-        """Keep what waits for confirmation; gives its number."""
+    def confirm(self, now: float, session: str = "") -> int:
+        """Keep what waits for confirmation; gives its number. The login that made the change proves nothing: its connection was there before."""
         with self.ledger.locked():
             self._recover(now)
             state = self.ledger.state()
             if state.pending is None:
                 raise DeployError("nothing waits for a confirmation; it was confirmed already, or undone: gatepost history says which")
-            self._own(state, self.ledger.record(state.pending.number), "confirmed")
-            return state.pending.number
+            record = self.ledger.record(state.pending.number)
+            if session and session == record.session:
+                raise DeployError("this is the login that made the change, which proves nothing; log in anew and confirm from there")
+            self._own(state, record, "confirmed")
+            return record.number
 
     def recover(self, now: float) -> int:
         """Put back what was begun and not finished, or not confirmed in time; gives its number, 0 when there was none."""
@@ -77,7 +80,9 @@ class Transactions:
             record = self._last_done(state)
             self._must_be_as_left(record)
             back = tuple(replace(step, before=step.after, after=step.before, was_ours=True, is_ours=step.was_ours) for step in record.steps)
-            self._begin(state, Record(state.last + 1, now, back, record.commands, f"rollback of change {record.number}", record.number), 0)
+            self._begin(
+                state, Record(state.last + 1, now, back, record.commands, f"rollback of change {record.number}", undoes=record.number), 0
+            )
             return record.number
 
     def _begin(self, state: State, record: Record, wait: float) -> Record:

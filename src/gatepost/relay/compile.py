@@ -16,7 +16,7 @@ from gatepost.relay.sendmail import sendmail
 from gatepost.site.model import Site
 from gatepost.system.artifact import Artifact
 
-Role = Literal["relay", "firewall", "server"]
+Role = Literal["relay", "firewall", "server", "all-in-one"]
 Mta = Literal["postfix", "sendmail"]
 
 

@@ -19,7 +19,7 @@ from gatepost.system.artifact import STAGED, Activation, Artifact
 
 FOLDER = Path("/etc/postfix")
 TLS_LEVEL = {"none": "none", "opportunistic": "may", "required": "encrypt", "verified": "verify"}
-RESTART = '/usr/sbin/postfix -c "$1" status 2>/dev/null && exec /usr/sbin/postfix -c "$1" reload; exec /usr/sbin/postfix -c "$1" start'
+RESTART = 'test -d /run/systemd/system && exec systemctl reload-or-restart postfix; /usr/sbin/postfix -c "$1" status 2>/dev/null && exec /usr/sbin/postfix -c "$1" reload; exec /usr/sbin/postfix -c "$1" start'
 
 TABLE = "texthash:$config_directory/"
 
