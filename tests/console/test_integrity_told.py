@@ -22,7 +22,7 @@ def test_reports_changes_and_alarms_are_listed_with_the_newest_first(home: House
 
     places = [page.index(words) for words in ("for 30 hours", "written by /usr/bin/vi, process 42, user 0", "report 7 of relay: well")]
     assert places == sorted(places)
-    assert page.count('<li class="problem">') == 1
+    assert page.count('<span class="state rejected">alarm</span>') == 1
 
 
 def test_signs_of_life_and_single_findings_are_not_listed(home: House) -> None:

@@ -39,6 +39,8 @@ _ALARMS: Final = {
 }
 """Kinds of events that are alarms, each with "text" in its data, and what they mean."""
 
+_OF_SEVERAL: Final = frozenset({"integrity.alarm", "integrity.untrusted"})
+
 _MARKS = {Status.WELL: "ok", Status.FINDINGS: "CHANGED", Status.BROKEN: "ALARM"}
 
 
@@ -75,7 +77,7 @@ def alert(kind: str, subject: str, data: Mapping[str, Any]) -> tuple[str, str] |
     """What the administrator is told of an event: what is wrong, and about what; None for what is only written down."""
     if kind == FINDING:
         return f"{text.severity_word(int(data.get('severity', 0)))}: a watched file was {data.get('what', 'changed')}", subject
-    return (_ALARMS[kind], f"{subject}: {data.get('text', '')}") if kind in _ALARMS else None
+    return (_ALARMS[kind], _about(kind, subject, data)) if kind in _ALARMS else None
 
 
 def is_alarm(kind: str) -> bool:
@@ -93,7 +95,13 @@ def sentence(kind: str, subject: str, data: Mapping[str, Any]) -> str:
     if kind == CHANGE:
         who = data.get("program") or "a program that is gone"
         return f"{subject}: {data.get('what', '')} by {who}, process {data.get('pid', '')}, user {data.get('user', '')}"
-    return f"{_ALARMS.get(kind, kind.removeprefix('integrity.'))}: {subject} {data.get('text', '')}".rstrip()
+    return f"{_ALARMS[kind]}: {_about(kind, subject, data)}" if kind in _ALARMS else f"{kind.removeprefix('integrity.')} of {subject}"
+
+
+def _about(kind: str, subject: str, data: Mapping[str, Any]) -> str:
+    """What an alarm says: of which of the several parts of a check or which report, where there are several."""
+    why = str(data.get("text", ""))
+    return f"{subject}: {why}" if kind in _OF_SEVERAL else why
 
 
 def send(messages: Iterator[EmailMessage], smarthost: str) -> int:
