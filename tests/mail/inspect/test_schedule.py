@@ -213,3 +213,37 @@ def test_senseless_sets_are_refused():
         Scheduler([Slot(Scripted()), Slot(Scripted())])
     with pytest.raises(EngineError, match="quorum"):
         Scheduler([Slot(Scripted(), Role.QUORUM)], quorum=2)
+
+
+def test_however_long_an_engine_hung_it_is_asked_again_soon_after():
+    """A rest that doubled without end would turn mail away for a minute after the engine is well."""
+    now = [0.0]
+    engine = Scripted(act=raising(EngineTimeoutError("slow")))
+    scheduler = Scheduler([Slot(engine, seconds=2.0)], clock=lambda: now[0])
+
+    def state() -> EngineState:
+        now[0] += 0.5
+        return scheduler.inspect(MESSAGE, ENVELOPE, budget()).reports[0].state
+
+    during = [state() for _ in range(240)]
+    engine.act = tuple
+    after = [state() for _ in range(10)]
+
+    assert set(during) == {EngineState.TIMEOUT, EngineState.SKIPPED}
+    assert during.count(EngineState.TIMEOUT) < 40
+    assert EngineState.CLEAN in after
+
+
+def test_an_engine_that_does_not_tell_its_version_is_not_asked_for_it_with_each_mail():
+    """The question costs time of the mail, and may cost all of it."""
+    now = [0.0]
+    asked = []
+    engine = Scripted()
+    engine.info = lambda: asked.append(now[0]) or raising(EngineError("silent"))()
+    scheduler = Scheduler([Slot(engine)], clock=lambda: now[0])
+
+    for _ in range(20):
+        assert scheduler.inspect(MESSAGE, ENVELOPE, budget()).reports[0].state is EngineState.CLEAN
+        now[0] += 0.5
+
+    assert len(asked) == 2

@@ -19,9 +19,12 @@ from gatepost.mail.model import Direction, EngineReport, EngineState, Envelope, 
 from gatepost.system.foreign import attempt
 
 INFO_SECONDS = 60.0  # how long an engine's word on its versions is believed
+INFO_PAUSE_SECONDS = 5.0  # an engine that does not tell them is not asked for so long: the question costs time of the mail that waits
 GRACE_SECONDS = 0.25  # an engine that keeps its own deadline answers a little after it
 FIRST_REST_SECONDS = 1.0  # after a time-out; doubles with each further one
-LONGEST_REST_SECONDS = 60.0
+REST_DEADLINES = 2.0
+"""The longest rest, in deadlines of the engine: a worker spends at most a third of its time on one that hangs, and an engine that is
+well again is asked again soon. A longer rest would turn mail away for a minute after trouble of a few seconds."""
 STUCK_THREADS = 4  # threads of one engine that may hang at once
 
 Clock = Callable[[], float]
@@ -109,7 +112,7 @@ class Runner:
         if state is not EngineState.TIMEOUT:
             self._rest = 0.0
             return
-        self._rest = min(max(self._rest * 2, FIRST_REST_SECONDS), LONGEST_REST_SECONDS)
+        self._rest = min(max(self._rest * 2, FIRST_REST_SECONDS), REST_DEADLINES * self.slot.seconds)
         self._rest_until = self._clock() + self._rest
 
     def _not_asked(self, why: str) -> Outcome:
@@ -179,7 +182,7 @@ class _Asker:
             if isinstance(answer, EngineInfo):
                 self._info, self._info_until = answer, now + INFO_SECONDS
             else:
-                self._info = EngineInfo("")
+                self._info, self._info_until = EngineInfo(""), self._clock() + INFO_PAUSE_SECONDS
         return self._info
 
 
