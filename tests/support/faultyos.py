@@ -52,6 +52,11 @@ class FaultyOs:
         else:
             self._contents[found.st_ino] = path.read_bytes()
 
+    def on_disk(self, directory: Path) -> None:
+        """Take what is in `directory` as synced long ago."""
+        self._names[directory] = {entry.name: entry.inode() for entry in os.scandir(directory)}
+        self._contents |= {entry.inode(): Path(entry.path).read_bytes() for entry in os.scandir(directory)}
+
     def survivors(self, directory: Path) -> dict[str, bytes]:
         """What a power cut now would leave in `directory`: names that were synced, with contents that were synced."""
         return {name: self._contents.get(inode, b"") for name, inode in self._names.get(directory, {}).items()}

@@ -302,7 +302,7 @@ def apply_command(site: SiteFile = HERE, state: State = KEPT, as_json: AsJson = 
     """Put the site's rules into force on this host: proved before and after, and taken back unless confirmed in time."""
     policy = read_policy(site)
     waiting = [sys.executable, "-m", "gatepost", "firewall", "guard", "--site", str(site.resolve())]
-    done = apply(policy, Place(state), session_name(), waiting)
+    done = apply(policy, Place(state), session_name(), waiting, site.read_text(encoding="utf-8"))
     _journal(site, "firewall.applied", {"rules": done.proof.rules, "ended": len(done.ended), "switches": done.switches})
     seconds = policy.settings.confirm
     told_so = f"Log in anew and run: gatepost firewall confirm\nWithout that the old rules come back in {seconds} seconds."
@@ -346,8 +346,16 @@ def confirm_command(state: State = KEPT, site: SiteFile = HERE) -> None:
 @app.command("boot")
 @told
 def boot_command(site: SiteFile = HERE, state: State = KEPT) -> None:
-    """For the boot, before the network is up: nothing passes, then the confirmed rules, then forwarding, each only if the one before held."""
-    out(_applied(boot(read_policy(site), Place(state))), None, as_json=False)
+    """For the boot, before the network is up: nothing passes, then the confirmed rules, then forwarding, each only if the one before held.
+
+    Where the site file has been changed since, or a permission has ended, what was declared at the confirmation counts, as it is today.
+    """
+    try:
+        policy = read_policy(site)
+    except SiteError as error:
+        sys.stderr.write(f"gatepost firewall: {error}\n")
+        policy = None
+    out(_applied(boot(policy, Place(state))), None, as_json=False)
 
 
 @app.command("why")
@@ -368,16 +376,23 @@ app.command("attempts")(told(attempts_command))
 @app.command("watch")
 @told
 def watch_command(
-    site: SiteFile = HERE, every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 30, as_json: AsJson = False
+    site: SiteFile = HERE,
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two looks.")] = 30,
+    state: State = KEPT,
+    as_json: AsJson = False,
 ) -> None:
     """Look at the loaded rules again and again; say when they are no longer what the site declares. Keep who tried what in the journal.
 
     What the rules log is read from the kernel and kept by the minute; gatepost firewall attempts asks for it.
+    A permission that has ended is closed on the day after, in the confirmed rules too, and its connections are ended.
     """
-    policy, first = read_policy(site), True
+    first = True
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with contextlib.ExitStack() as stack:
-        watch = Watch(policy, _log_of(policy, stack), lambda kind, subject, data: _journal(site, kind, data, subject))
+        log = _log_of(read_policy(site), stack)
+        watch = Watch(
+            lambda day: read_policy(site, day), Place(state), log, lambda kind, subject, data: _journal(site, kind, data, subject)
+        )
         stack.callback(watch.tell)
         while True:
             seen = watch.look()

@@ -6,7 +6,7 @@ happens although the session that applied is gone.
 Not its job: any of the single steps.
 Raises: `ApplyError` when a change is not made or is taken back; `NftError` from nft.
 
-State, in one folder: `confirmed.nft` (what a boot loads), `candidate.nft`, `previous.nft`, `switches.json` (the kernel switches as they
+State, in one folder: what was confirmed (`confirmed`), `candidate.nft`, `previous.nft`, `switches.json` (the kernel switches as they
 were before), and `pending.json` while a change waits.
 """
 
@@ -25,6 +25,7 @@ from typing import Any
 
 from gatepost.firewall import nft
 from gatepost.firewall.compile import BASE, TABLE, compile_policy, reload_text
+from gatepost.firewall.confirmed import RULES, keep, kept_policy, kept_site, today
 from gatepost.firewall.connections import Connection, end_forbidden
 from gatepost.firewall.declare import Policy
 from gatepost.firewall.harden import FORWARDING
@@ -67,23 +68,27 @@ GUARD = (sys.executable, "-m", "gatepost.firewall.guard")
 """What waits for the confirmation, as a command; the folder of the state is its last argument."""
 
 
-def apply(policy: Policy, place: Place, session: str, guard: Sequence[str] = GUARD) -> Applied:
-    """Put a policy into force. `session` tells this login from a later one (SSH_CONNECTION, or "console")."""
+def apply(policy: Policy, place: Place, session: str, guard: Sequence[str] = GUARD, site: str = "") -> Applied:
+    """Put a policy into force. `session` tells this login from a later one (SSH_CONNECTION, or "console").
+
+    `site` is the text that declares the policy; with it a boot needs no site file, and permissions end by themselves.
+    """
     make_directory(place.state)
     if pending(place):
         raise ApplyError("a change still waits to be confirmed; confirm it, or wait until it has been taken back")
     compiled = compile_policy(policy)
-    _proved(policy, nft.rehearse(reload_text(compiled, ())), "before loading; nothing was changed")
+    proved(policy, nft.rehearse(reload_text(compiled, ())), "before loading; nothing was changed")
     before = nft.listing(place.namespace)
     write_atomic(place.file("candidate.nft"), reload_text(compiled, ()).encode())
     write_atomic(place.file("previous.nft"), _way_back(before, place.namespace).encode())
     write_atomic(place.file("switches.json"), json.dumps(_switches(place, "read")).encode())
     deadline = time.time() + policy.settings.confirm
-    write_atomic(place.file("pending.json"), json.dumps({"deadline": deadline, "session": session, "namespace": place.namespace}).encode())
+    waiting = {"deadline": deadline, "session": session, "namespace": place.namespace, "site": site}
+    write_atomic(place.file("pending.json"), json.dumps(waiting).encode())
     _guard(place, guard)
     nft.load(reload_text(compiled, nft.objects(before, TABLE)), place.namespace)
     try:
-        proof = _proved(policy, nft.listing(place.namespace), "after loading; the change was taken back")
+        proof = proved(policy, nft.listing(place.namespace), "after loading; the change was taken back")
     except ApplyError:
         roll_back(place)
         raise
@@ -92,7 +97,8 @@ def apply(policy: Policy, place: Place, session: str, guard: Sequence[str] = GUA
     return Applied(proof, end_forbidden(policy, place.namespace), deadline, left)
 
 
-def _proved(policy: Policy, listing: str, when: str) -> Proof:
+def proved(policy: Policy, listing: str, when: str) -> Proof:
+    """The proof of a listing; ApplyError when there is none, with `when` that was."""
     proof = prove(policy, read_nft(listing))
     if proof.outcome is not Outcome.PROVED:
         raise ApplyError(f"the rules could not be proved {when}\n{proof_text(proof)}")
@@ -122,7 +128,7 @@ def confirm(place: Place, session: str) -> None:
         raise ApplyError("nothing waits to be confirmed")
     if session == waiting["session"] and session != "console":
         raise ApplyError("this is the session that applied the change, which proves nothing; log in anew and confirm from there")
-    write_atomic(place.file("confirmed.nft"), read(place.file("candidate.nft")))
+    keep(place.state, read(place.file("candidate.nft")), str(waiting.get("site", "")))
     remove(place.file("pending.json"))
 
 
@@ -154,20 +160,40 @@ def _guard(place: Place, command: Sequence[str]) -> None:
     )
 
 
-def boot(policy: Policy, place: Place) -> Applied:
-    """Before the network comes up: nothing passes; then the last confirmed rules, and forwarding only once they are proved."""
+def boot(policy: Policy | None, place: Place) -> Applied:
+    """Before the network comes up: nothing passes; then the last confirmed rules, and forwarding only once they are proved.
+
+    They are proved against the site file's `policy` (None: it cannot be read), or else against what was declared when they were confirmed.
+    """
     forward(place, on=False)
     nft.load(BASE, place.namespace)
     place.file("pending.json").unlink(missing_ok=True)
     try:
-        nft.load(read(place.file("confirmed.nft")).decode(), place.namespace)
-        proof = _proved(policy, nft.listing(place.namespace), "at boot; nothing passes until that is mended")
-    except (ApplyError, nft.NftError, FileNotFoundError):
+        proof = _confirmed(policy, place)
+    except BaseException:
         nft.load(BASE + f"flush table inet {TABLE}\n", place.namespace)
         raise
     left = _switches(place, "set")
     forward(place, on=True)
     return Applied(proof, switches=left)
+
+
+def _confirmed(policy: Policy | None, place: Place) -> Proof:
+    """Load the confirmed rules; where they are not what the site file declares today, compile what was declared when they were confirmed."""
+    when = "at boot; nothing passes until that is mended"
+    nft.load(read(place.file(RULES)).decode(), place.namespace)
+    site = kept_site(place.state)
+    if policy is not None:
+        try:
+            return proved(policy, nft.listing(place.namespace), when)
+        except ApplyError:
+            if not site:
+                raise
+    elif not site:
+        raise ApplyError(f"the site file cannot be read, and nobody knows what the confirmed rules were to mean {when}")
+    then = kept_policy(site, today())
+    nft.load(reload_text(compile_policy(then), nft.objects(nft.listing(place.namespace), TABLE)), place.namespace)
+    return proved(then, nft.listing(place.namespace), when)
 
 
 def _switches(place: Place, do: str, values: str = "") -> Any:
