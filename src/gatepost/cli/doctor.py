@@ -13,7 +13,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -24,13 +24,14 @@ from rich.text import Text
 
 from gatepost.cli.common import SITE, JsonOption, SiteOption
 from gatepost.deploy.doctor import table
-from gatepost.deploy.doctor.check import Diagnosis, Machine, Running, Severity, examine, status
+from gatepost.deploy.doctor.check import Check, Diagnosis, Machine, Running, Severity, examine, status
 from gatepost.services.health import judge
 from gatepost.services.keeper import KeeperError, ask_once
 from gatepost.services.messages import Health, Look
 from gatepost.site.load import load
 from gatepost.site.model import Site
 from gatepost.site.problem import Problem, SiteError
+from gatepost.system.clock import synchronised
 from gatepost.system.jail import Jail, enter
 from gatepost.system.sockets import peer
 
@@ -50,9 +51,14 @@ def doctor(site: SiteOption = SITE, json_output: JsonOption = False) -> None:
 
         gatepost doctor --site /etc/gatepost/site.toml
     """
+    raise typer.Exit(status(show(diagnoses(site), json_output=json_output)))
+
+
+def show(diagnoses: Iterable[Diagnosis], *, json_output: bool) -> list[Diagnosis]:
+    """Print each diagnosis as it comes, or all of them as JSON; gives them."""
     console = Console(highlight=False, soft_wrap=True)
     found = []
-    for one in _diagnoses(site):
+    for one in diagnoses:
         found.append(one)
         if not json_output:
             console.print(_line(one))
@@ -60,10 +66,11 @@ def doctor(site: SiteOption = SITE, json_output: JsonOption = False) -> None:
         sys.stdout.write(json.dumps({"status": status(found), "checks": [asdict(one) for one in found]}, indent=2) + "\n")
     else:
         console.print(_summary(found))
-    raise typer.Exit(status(found))
+    return found
 
 
-def _diagnoses(path: Path) -> Iterator[Diagnosis]:
+def diagnoses(path: Path, more: tuple[Check, ...] = ()) -> Iterator[Diagnosis]:
+    """What all checks see, then what `more` see."""
     kinds = [entry.name for entry in entry_points(group="gatepost.engines")]
     try:
         site = load(path, kinds)
@@ -71,7 +78,7 @@ def _diagnoses(path: Path) -> Iterator[Diagnosis]:
         yield from (_problem(problem) for problem in error.problems)
         return
     yield Diagnosis(table.SITE, Severity.WELL, f"{path} has no mistake", "")
-    yield from examine(table.CHECKS, site, _machine(site))
+    yield from examine((*table.CHECKS, *more), site, _machine(site, path))
 
 
 def _problem(problem: Problem) -> Diagnosis:
@@ -79,9 +86,11 @@ def _problem(problem: Problem) -> Diagnosis:
     return Diagnosis(table.SITE, Severity.ERROR, f"{problem.file}:{problem.line}: {what}", problem.remedy)
 
 
-def _machine(site: Site) -> Machine:
+def _machine(site: Site, path: Path) -> Machine:
     limits = {"descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}
-    return Machine(gateway=_gateway(site), jail=_missing_layers, postfix=_postfix(), limits=limits)
+    return Machine(
+        gateway=_gateway(site), jail=_missing_layers, postfix=_postfix(), limits=limits, synchronised=synchronised, site_file=path
+    )
 
 
 def _gateway(site: Site) -> Running | None:

@@ -23,6 +23,7 @@ SUBJECTS = {
     "mail": "serve: the mail gateway of a site",
     "log": "what happened, newest last",
     "message": "the whole way of one mail, and why",
+    "alerts": "what the administrator was told, and whether anybody has read it",
     "quarantine": "list, show, release and delete what was stopped",
     "console": "the web console: serve it, make accounts",
     "assess": "the risk interview, risks, and the site file it proposes",
@@ -31,6 +32,7 @@ SUBJECTS = {
     "signatures": "the sets of signatures: list, update, go back",
     "status": "is everything scanned, and is everybody alive",
     "doctor": "find what is wrong with this installation, with remedies",
+    "selftest": "the doctor, and the test virus through the running gateway in both directions",
     "relay": "write, check, import and probe the configuration of Postfix or Sendmail",
     "plan": "what would change on this machine",
     "apply": "bring this machine to what the site says, undone unless confirmed",
@@ -39,6 +41,7 @@ SUBJECTS = {
     "history": "every change of this machine, and how it ended",
     "firewall": "compile, prove, explain, apply the firewall",
     "verify": "probe the real machine from outside and compare with what was declared",
+    "verify-install": "is the installed program the one that was released",
     "integrity": "what changed that nobody meant to change",
     "host": "audit this host against its role",
 }
@@ -55,7 +58,7 @@ def main() -> None:
     elif arguments[0] not in SUBJECTS:
         _unknown(arguments[0])
     else:
-        app = import_module(f"gatepost.cli.{arguments[0]}").app
+        app = import_module(f"gatepost.cli.{arguments[0].replace('-', '_')}").app
         app(args=arguments[1:], prog_name=f"gatepost {arguments[0]}")
 
 

@@ -1,13 +1,13 @@
 """Which signatures are braked, undone or trusted: the keeper's memory of it, and what follows for mail that is held.
 
 What it does: takes the modes from the journal, which is their only place; counts what the gate recorded; finds what only one signature held.
-Not its job: the rule (`gatepost.mail.inspect.brake`), releasing (`keeperd`).
+Not its job: the rule (`gatepost.mail.inspect.brake`), how mail is released (`keeperd`).
 Raises: `JournalError`; `OSError` from `save`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,12 +16,15 @@ from gatepost.journal.event import Event
 from gatepost.journal.interface import Journal, Query, Row
 from gatepost.journal.project import JUDGED
 from gatepost.journal.states import State
+from gatepost.mail.act.contents import ContentError
+from gatepost.mail.act.quarantine import QuarantineError
 from gatepost.mail.act.record import findings_of
 from gatepost.mail.decide.direction import Perimeter
 from gatepost.mail.decide.policy import Context, decide
 from gatepost.mail.inspect.brake import Mode, Rate, Rates, Signature, alone, ease, has_jumped
 from gatepost.mail.model import Direction, Disposition
-from gatepost.services.messages import Hits, Record
+from gatepost.services.messages import Hits, Record, Undone
+from gatepost.services.outbox import NotSentError
 from gatepost.site.mail import ANTIVIRUS
 from gatepost.site.model import Site
 from gatepost.system.files import write_atomic
@@ -31,6 +34,9 @@ BRAKED, UNDONE, REDONE = "signatures.braked", "signatures.undone", "signatures.r
 
 _MODES = {BRAKED: Mode.BRAKED, UNDONE: Mode.UNDONE, REDONE: Mode.TRUSTED}
 PAGE = 1000
+
+Release = Callable[[str, str, str], None]
+"""Delivers a kept mail (its id) to one recipient; the third says who decided."""
 
 
 def modes(journal: Journal) -> dict[Signature, Mode]:
@@ -71,9 +77,17 @@ class Brakes:
         self._set(BRAKED, signature, at, {"hits": rate.hits, "mails": rate.mails, "usual": round(rate.usual, 3)})
         return True
 
-    def undo(self, signature: Signature, by: str, at: float) -> None:
-        """Let a signature not count any more."""
+    def release(self, signature: Signature, by: str, at: float, release: Release) -> Undone:
+        """Let a signature not count any more, and release what only it held; what cannot be released stays held."""
         self._set(UNDONE, signature, at, {"by": by})
+        released, failed = 0, []
+        for row in self.held(signature):
+            try:
+                release(row.id, row.recipient, f"undo of {signature[1]} by {by}")
+                released += 1
+            except (QuarantineError, ContentError, NotSentError, OSError) as error:
+                failed.append(f"{row.id} for {row.recipient}: {error}")
+        return Undone(released, tuple(failed), self.refused(signature))
 
     def redo(self, signature: Signature, by: str, at: float) -> None:
         """Let a signature count again, whatever its rate."""

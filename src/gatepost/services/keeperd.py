@@ -27,10 +27,10 @@ from gatepost.journal.event import Event
 from gatepost.journal.interface import JournalError, Query
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act import receipt
+from gatepost.mail.act.alert import Severity
 from gatepost.mail.act.contents import ContentError, Contents
 from gatepost.mail.act.deliver import succeeded
 from gatepost.mail.act.quarantine import Quarantine, QuarantineError
-from gatepost.mail.act.recall import FOUND
 from gatepost.mail.act.record import judged
 from gatepost.mail.decide.direction import domain_of
 from gatepost.mail.model import Disposition, Envelope
@@ -67,14 +67,12 @@ from gatepost.services.messages import (
     Signatures,
     Tally,
     Undo,
-    Undone,
 )
 from gatepost.services.outbox import NotSentError, next_hop_of, probe, send
 from gatepost.services.retained import Retained
 from gatepost.services.rights import may
 from gatepost.services.silences import Silences
 from gatepost.services.teller import Teller
-from gatepost.signatures.update import OLD_SIGNATURES
 from gatepost.site.model import Site
 from gatepost.system import manager
 from gatepost.system.channel import AsyncChannel
@@ -262,14 +260,10 @@ class Keeperd:
                 self._note(record)
             case Note() as note if note.kind in {PASSED, FAILED}:
                 self._sung(note)
-            case Note() as note if note.kind == FOUND:
-                self._teller.recalled(note)
             case Note() as note if note.kind == CERTIFIED:
                 self._certificates.learn(note.data)
-            case Note() as note if note.kind == OLD_SIGNATURES:
-                self._teller.warn("signatures are old", f"{note.subject} {note.data.get('text', '')}")
-            case Note() as note if told := alert(note.kind, note.subject, note.data):
-                self._teller.warn(*told)
+            case Note() as note:
+                self._teller.noted(note)
 
     def _keep(self, record: Record, descriptor: int | None) -> bool:
         """Put the bytes of a stopped mail on the disk; whether there were any. Of delivered mail a copy, where the site wants it."""
@@ -330,7 +324,7 @@ class Keeperd:
         """Remember what the canary showed, and tell the administrator when it is not well."""
         self._canary = Canary(time.time(), note.kind == PASSED, str(note.data.get("text", "")))
         if note.kind == FAILED:
-            self._teller.warn("the canary is not well", self._canary.text)
+            self._teller.warn("the canary is not well", self._canary.text, Severity.CRITICAL)
 
     # What takes longer.
 
@@ -359,23 +353,10 @@ class Keeperd:
             case Post():
                 self._post(request)
             case Undo():
-                return self._undo(request)
+                return self._brakes.release((request.engine, request.name), request.by, time.time(), self._release)
             case Redo():
                 self._brakes.redo((request.engine, request.name), request.by, time.time())
         return Done()
-
-    def _undo(self, request: Undo) -> Undone:
-        """Let a signature not count any more, and release what only it held; what cannot be released stays held."""
-        signature = request.engine, request.name
-        self._brakes.undo(signature, request.by, time.time())
-        released, failed = 0, []
-        for row in self._brakes.held(signature):
-            try:
-                self._release(row.id, row.recipient, f"undo of {request.name} by {request.by}")
-                released += 1
-            except (QuarantineError, ContentError, NotSentError, OSError) as error:
-                failed.append(f"{row.id} for {row.recipient}: {error}")
-        return Undone(released, tuple(failed), self._brakes.refused(signature))
 
     def _release(self, identifier: str, recipient: str, by: str) -> None:
         self._quarantine.release(identifier, recipient, by, lambda envelope, data: send(self._site, envelope, data))
@@ -422,6 +403,16 @@ class Keeperd:
         self._retained.expire(time.time())
         self.journal.prune(time.time() - self._site.journal.keep)
 
+    async def miss_canaries(self) -> None:
+        """Tell the administrator when the canary has fallen silent, once for each silence."""
+        told = 0.0
+        while True:
+            await asyncio.sleep(min(GRACE, self._site.canary.interval))
+            due = self._health().canary_due
+            if due and time.time() > due != told:
+                told = due
+                self._teller.warn("the canary is silent", "nobody knows whether mail is scanned: gatepost doctor", Severity.CRITICAL)
+
     async def tell(self) -> None:
         """Send alerts when they are due, for ever."""
         await self._teller.run()
@@ -466,7 +457,12 @@ async def _serve(keeper: Keeperd, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(listener, lambda: keeper.connect(listener.accept()[0]))
-    chores = [loop.create_task(keeper.keep_house()), loop.create_task(keeper.tell()), loop.create_task(_be_alive())]
+    chores = [
+        loop.create_task(keeper.keep_house()),
+        loop.create_task(keeper.tell()),
+        loop.create_task(keeper.miss_canaries()),
+        loop.create_task(_be_alive()),
+    ]
     manager.ready()
     await stop.wait()
     loop.remove_reader(listener)

@@ -68,7 +68,9 @@ class _Collector(Collector):
         yield from self._front()
         yield from self._canary()
         yield from self._sizes()
-        ages = GaugeMetricFamily("gatepost_signature_age_seconds", "Age of an engine's signatures.", labels=("engine",))
+        ages = GaugeMetricFamily(
+            "gatepost_signature_age_seconds", "Age of an engine's signatures, or of a set of signatures.", labels=("engine",)
+        )
         for engine, at in self._signatures.items():
             ages.add_metric((engine,), time.time() - at)
         yield ages

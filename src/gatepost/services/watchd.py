@@ -8,6 +8,7 @@ Raises: nothing; what goes wrong is what it is here to tell.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import smtplib
 import socket
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from gatepost.deploy.doctor.licence import ENDS, stage
 from gatepost.mail.inspect import registry
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.services import canary, metrics
@@ -115,6 +117,15 @@ def _warn(keep: Path, told: dict[str, float], found: dict[str, float]) -> dict[s
     return crossed
 
 
+def _warn_of_licences(site: Site, keep: Path, told: dict[str, str], today: dt.date) -> dict[str, str]:
+    """Have the administrator told when an engine's licence comes near its end, and when it is over; gives what was told."""
+    said = {name: stage(one.licence_until, today) for name, one in site.engines.items() if one.enabled and one.licence_until}
+    for name, text in said.items():
+        if text and told.get(name) != text:
+            _note(keep, Note(ENDS, f"engine {name}", {"text": text}))
+    return said
+
+
 class _Figures:
     """Makes the page for Prometheus; remembers what is dear to ask."""
 
@@ -129,7 +140,9 @@ class _Figures:
         health = ask_once(self._keep, Look())
         assert isinstance(health, Health)
         if time.monotonic() - self._asked > REMEMBER:
-            self._signatures, self._asked = dict(_signatures(self._site)), time.monotonic()
+            now = time.time()
+            self._signatures = {name.removeprefix("engine "): now - seconds for name, seconds in ages(self._site, now).items()}
+            self._asked = time.monotonic()
         return metrics.page(health, Path(self._site.site.state), self._signatures)
 
 
@@ -201,9 +214,11 @@ def run(site: Site, listener: socket.socket | None, keep: Path) -> None:
         threading.Thread(target=_watch_lines, args=(site, keep), daemon=True).start()
     _rest(min(FIRST, site.canary.interval))
     told: dict[str, float] = {}
+    licences: dict[str, str] = {}
     while True:
         wrong = sing(site, secret) if site.canary.enabled and canary.has_way(site) else None
         if wrong is not None:
             _tell(keep, wrong)
         told = _warn(keep, told, ages(site, time.time()))
+        licences = _warn_of_licences(site, keep, licences, dt.datetime.now(dt.UTC).date())
         _rest(min(AGAIN, site.canary.interval) if wrong else site.canary.interval)

@@ -5,6 +5,7 @@ Not its job: what an engine makes of its own options (`gatepost.mail.engines`), 
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -137,6 +138,8 @@ class Engine(Section):
     deadline: Duration = 30.0
     """How long it may take for one mail."""
     directions: tuple[DirectionName, ...] = DIRECTIONS
+    licence_until: dt.date | None = None
+    """The last day of its licence; an alarm comes 30 days and 7 days before, and when it is over."""
 
     def votes(self, name: str) -> bool:
         """Whether this engine, whose section is called `name`, is one of a quorum."""
@@ -202,8 +205,25 @@ class Quarantine(Section):
     """How much is kept at most; the oldest goes first."""
 
 
+class Channel(Section):
+    """One more way of being told, for alerts of some weight: addresses, a webhook, or both."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    to: tuple[Address, ...] = ()
+    """Told by mail."""
+    webhook: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Gets counts as JSON."""
+    least: Literal["info", "warning", "critical"] = "warning"
+    """From which weight on: info is what was dealt with as meant, critical what endangers the promise."""
+    interval: Duration = 900.0
+    """The time between two messages, at least."""
+
+
 class Alerts(Section):
-    """Who is told. At most one mail an interval, with counts; `second` is told when nobody has looked after `escalate`."""
+    """Who is told. At most one mail an interval, with counts; `second` is told when nobody has looked after `escalate`.
+
+    Somebody has looked when gatepost alerts ack, or the console, says so.
+    """
 
     to: tuple[Address, ...] = ()
     """Also told besides mail.virusalerts."""
@@ -215,6 +235,7 @@ class Alerts(Section):
     """Who is told when nobody has looked."""
     escalate: Duration = 86_400.0
     """How long nobody may look."""
+    channels: tuple[Channel, ...] = ()
 
 
 class Journal(Section):
@@ -230,6 +251,8 @@ class Canary(Section):
     interval: Duration = 900.0
     through: HostPort | None = None
     """An MTA that calls our milter, like 127.0.0.1:25; canaries go through it as well."""
+    outside: Address = "canary@outside.invalid"
+    """A recipient outside for the self-test's canary on the way out; an address that the next hop takes. Nobody ever gets it."""
 
 
 class Metrics(Section):

@@ -59,7 +59,9 @@ class Machine:
     """What checks ask of the machine, so that tests can answer.
 
     `gateway` is None when no gateway answers, `now` seconds since the epoch, `jail` the layers that a scan worker's jail would lack,
-    `postfix` gives a parameter of Postfix's configuration by name ("" for one that is not set) and is None without Postfix. `made` is where checks leave the engines that work, for the checks after them.
+    `postfix` gives a parameter of Postfix's configuration by name ("" for one that is not set) and is None without Postfix. `synchronised` says
+    whether the kernel follows a time server (None: it cannot say), `resolv` names the name servers, `site_file` is where the site was read.
+    `made` is where checks leave the engines that work, for the checks after them.
     """
 
     gateway: Running | None = None
@@ -69,6 +71,9 @@ class Machine:
     postfix: Mapping[str, str] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     proc: Path = Path("/proc")
+    synchronised: Callable[[], bool | None] = lambda: None
+    resolv: Path = Path("/etc/resolv.conf")
+    site_file: Path | None = None
     made: dict[str, tuple[Engine, EngineInfo]] = field(default_factory=dict)
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from gatepost.deploy.doctor.check import Machine, Seen, error, warning, well
+from gatepost.signatures.store import Store
 from gatepost.site.model import Site
 
 WORKER = 150 * 1024**2
@@ -17,6 +19,11 @@ WORKER = 150 * 1024**2
 
 DESCRIPTORS = 1024
 """Open files that the front needs for a busy hour: two a connection."""
+
+AHEAD = 3600.0
+"""Seconds by which signatures may be made in our future: their makers' clocks differ too."""
+
+REMEDY = "set the clock by NTP: timedatectl set-ntp true"
 
 BUILT = 1_767_225_600.0
 """1 January 2026: a clock before it is wrong."""
@@ -67,9 +74,30 @@ def descriptors(_site: Site, machine: Machine) -> Iterator[Seen]:
         yield well(f"a process may open {limit} files")
 
 
-def clock(_site: Site, machine: Machine) -> Iterator[Seen]:
-    """Whether the clock can be right: receipts, expiry and certificates live by it."""
-    if machine.now() < BUILT:
-        yield error("the clock says a year before 2026", "set the clock by NTP: timedatectl set-ntp true")
+def clock(site: Site, machine: Machine) -> Iterator[Seen]:
+    """Whether the clock is right: receipts, expiry and certificates live by it."""
+    now = machine.now()
+    made = [one.made for name in site.signatures if (one := Store(Path(site.site.state) / "signatures" / name).current())]
+    if now < BUILT:
+        yield error("the clock says a year before 2026", REMEDY)
+    elif made and max(made) > now + AHEAD:
+        yield error(f"the clock is behind: signatures were made {(max(made) - now) / 3600:.0f} hours in its future", REMEDY)
+    elif machine.synchronised() is False:
+        yield warning("nobody keeps the clock right: the kernel knows of no time server", REMEDY)
     else:
         yield well("the clock is plausible")
+
+
+def canary(site: Site, _machine: Machine) -> Iterator[Seen]:
+    """Whether canaries can show that mail is scanned, on each way in."""
+    if not site.canary.enabled:
+        yield warning("the canary is switched off: nobody notices when mail passes unscanned", "write enabled = true in [canary]")
+    elif site.mail.milter.listen and not site.canary.through and not site.mail.smtp.listen:
+        yield warning(
+            "mail comes in by the milter only, and no canary goes through the MTA: a milter that is never called would not be noticed",
+            'name the MTA in the site file: [canary] through = "127.0.0.1:25"',
+        )
+    else:
+        yield well(
+            "canaries go " + " and ".join(filter(None, (site.mail.smtp.listen, site.canary.through and f"through {site.canary.through}")))
+        )

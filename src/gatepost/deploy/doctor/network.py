@@ -17,6 +17,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from dns.exception import DNSException
+from dns.resolver import Resolver
 
 from gatepost.deploy.doctor.check import Machine, Seen, error, warning, well
 from gatepost.site.base import Endpoint, parse_endpoint, parse_socket
@@ -216,3 +218,28 @@ def _validity(path: str, certificate: x509.Certificate, now: datetime) -> Seen:
     if left < SOON:
         return warning(f"the certificate {path} expires in {left / 86_400:.0f} days", "renew it")
     return well(f"the certificate {path} is valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
+
+
+def name_servers(site: Site, machine: Machine) -> Iterator[Seen]:
+    """Whether a name server answers, where somebody needs one."""
+    wanted = [f"engine {name}" for name, engine in site.engines.items() if engine.enabled and (engine.kind or name) == "authentication"]
+    hops = (site.mail.next_hop, site.mail.outbound, *site.mail.routes.values())
+    wanted += [f"next hop {written}" for written in dict.fromkeys(filter(None, hops)) if _needs_name(site, written)]
+    if not wanted:
+        return
+    try:
+        resolver = Resolver(str(machine.resolv))
+        resolver.lifetime = SECONDS
+        resolver.resolve(".", "NS")
+    except (DNSException, OSError) as cause:
+        yield error(
+            f"no name server of {machine.resolv} answers, and {wanted[0]} needs one: {cause}",
+            f"correct {machine.resolv}, let the firewall pass DNS, or write next hops as addresses or hosts of the site",
+        )
+    else:
+        yield well("a name server answers")
+
+
+def _needs_name(site: Site, written: str) -> bool:
+    host = parse_endpoint(written, 25).host
+    return host not in site.hosts and host != "localhost" and ":" not in host and not host.replace(".", "").isdigit()

@@ -31,6 +31,17 @@ AHEAD = 60.0
 """Seconds by which an event may lie in the future."""
 
 
+def site_file(_site: Site, machine: Machine) -> Iterator[Seen]:
+    """Whether strangers may write the site file: whoever can, decides what is scanned."""
+    if machine.site_file is None:
+        return
+    found = machine.site_file.stat()
+    if found.st_mode & stat.S_IWOTH:
+        yield error(f"everybody may write {machine.site_file} (mode {stat.S_IMODE(found.st_mode):04o})", f"chmod 644 {machine.site_file}")
+    else:
+        yield well(f"nobody else may write {machine.site_file}")
+
+
 def folders(site: Site, _machine: Machine) -> Iterator[Seen]:
     """Whether the folders are here, ours, and nobody else's to write."""
     for key, written, private in (("state", site.site.state, True), ("run", site.site.run, False)):
@@ -83,7 +94,8 @@ def _megabytes(size: int) -> str:
 
 def keys(site: Site, _machine: Machine) -> Iterator[Seen]:
     """Whether the keys are whole, and secret."""
-    for path in sorted((Path(site.site.state) / "keys").glob("*.key")):
+    folder = Path(site.site.state) / "keys"
+    for path in sorted(folder.glob("*.key")):
         found = path.lstat()
         mode = stat.S_IMODE(found.st_mode)
         if not stat.S_ISREG(found.st_mode) or found.st_size != KEY_SIZE:
@@ -93,6 +105,8 @@ def keys(site: Site, _machine: Machine) -> Iterator[Seen]:
             )
         elif mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield error(f"others may read the key {path} (mode {mode:04o})", f"chmod 600 {path}, and think about making a new one")
+        elif found.st_uid != folder.stat().st_uid:
+            yield error(f"the key {path} belongs to user {found.st_uid}, and its folder to another", f"chown --reference={folder} {path}")
         else:
             yield well(f"the key {path.name} is whole and secret")
 

@@ -111,7 +111,7 @@ def doctor(site: Site) -> Iterator[Unit]:
         "Gatepost: what is wrong with this installation",
         {
             **ONCE,
-            "ExecStart": f"{PROGRAM} doctor --site {SITE}",
+            "ExecStart": f"{PROGRAM} selftest --site {SITE}",
             "SuccessExitStatus": "1",
             "User": "gatepost-keeper",
             "Group": COMMON,
