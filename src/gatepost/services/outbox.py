@@ -92,15 +92,17 @@ class RoutedTransaction:
             await part.abandon()
 
 
-async def _send(site: Site, envelope: Envelope, content: bytes) -> None:
+async def _send(site: Site, envelope: Envelope, content: bytes) -> dict[str, str]:
     routes = Routes(site)
     try:
         transaction = routes.begin(envelope, {})
         for number, recipient in enumerate(envelope.recipients):
             parameters = envelope.recipient_parameters[number] if number < len(envelope.recipient_parameters) else ()
             _demand(recipient, await transaction.recipient(recipient, parameters))
-        for recipient, reply in (await transaction.deliver(Outgoing(content), envelope.recipients)).items():
+        replies = await transaction.deliver(Outgoing(content), envelope.recipients)
+        for recipient, reply in replies.items():
             _demand(recipient, reply)
+        return {recipient: f"{reply.code} {reply.status} {reply.text}" for recipient, reply in replies.items()}
     finally:
         routes.close()
 
@@ -131,6 +133,6 @@ def next_hop_of(site: Site, recipient: str) -> str:
     return site.mail.smtp.next_hop or site.next_hop(domain_of(recipient))
 
 
-def send(site: Site, envelope: Envelope, content: bytes) -> None:
-    """Hand a mail over and return when the next hop has answered 250. Blocks; not for an event loop. Raises NotSentError."""
-    asyncio.run(_send(site, replace(envelope, sender_parameters=()), content))
+def send(site: Site, envelope: Envelope, content: bytes) -> dict[str, str]:
+    """Hand a mail over and return when the next hop has answered 250: what it said for each recipient. Blocks. Raises NotSentError."""
+    return asyncio.run(_send(site, replace(envelope, sender_parameters=()), content))

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -220,7 +221,9 @@ def _alert(record: Record, decision: Decision) -> Alert:
 
 
 def _load(path: Path) -> dict[str, Pending]:
+    """What was pending; a file without channels, as written before there were any, is the main one's."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Pending])
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        return msgspec.convert({MAIN: found} if "lines" in found else found, dict[str, Pending])
     except (FileNotFoundError, msgspec.MsgspecError):
         return {}

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from enum import IntEnum
 
 import msgspec
 
@@ -23,6 +24,14 @@ LONGEST = 120
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
+class Severity(IntEnum):
+    """How urgent an alert is. INFO: it was dealt with, as meant. WARNING: somebody should look. CRITICAL: the promise is in danger."""
+
+    INFO = 1
+    WARNING = 2
+    CRITICAL = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One thing that the administrator should know: what happened, to what (virus name, engine, rule), and an example's id."""
@@ -30,6 +39,7 @@ class Alert:
     what: str
     name: str = ""
     id: str = ""
+    severity: Severity = Severity.WARNING
 
 
 @dataclass(frozen=True, slots=True)

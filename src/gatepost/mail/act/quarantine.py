@@ -21,7 +21,7 @@ from gatepost.mail.act.contents import Contents
 from gatepost.mail.act.record import envelope_of
 from gatepost.mail.model import Buffer, Envelope
 
-Send = Callable[[Envelope, bytes], None]
+Send = Callable[[Envelope, bytes], object]
 """Takes over a mail for delivery: when it returns, the next hop has answered 250."""
 
 RELEASABLE = frozenset({State.QUARANTINED, State.REJECTED, State.CLEANED})
