@@ -15,6 +15,7 @@ from gatepost.assess.model import Audience
 from gatepost.console.listing import VERDICTS
 from gatepost.console.rights import Role
 from gatepost.console.screens import engines, firewall
+from gatepost.console.screens.documents import OFFERS
 from gatepost.console.visit import MENU
 from gatepost.journal.states import State
 from gatepost.mail.inspect.brake import Mode
@@ -54,7 +55,8 @@ def dynamic() -> set[str]:
         "medium",
         "low",
     }
-    return questions | risks | firewall_words | brake | files
+    offers = {offer.title for offer in OFFERS}
+    return offers | questions | risks | firewall_words | brake | files
 
 
 def test_no_text_lacks_its_german() -> None:

@@ -10,10 +10,15 @@ from pathlib import Path
 
 from gatepost.assess import form
 from gatepost.assess.model import Assessment
-from gatepost.system.files import write_atomic
+from gatepost.system.files import make_directory, write_atomic
 
 NAME = "assessment.toml"
-"""The file in the state folder of a site."""
+"""How the file is called."""
+
+
+def path_in(state: Path) -> Path:
+    """The file in the state folder of a site; it lies with what the console may write, since people answer in the browser."""
+    return state / "console" / NAME
 
 
 def load(path: Path) -> Assessment:
@@ -27,4 +32,5 @@ def load(path: Path) -> Assessment:
 
 def save(path: Path, assessment: Assessment) -> None:
     """Write the file, whole or not at all."""
+    make_directory(path.parent)
     write_atomic(path, form.written(assessment).encode())

@@ -109,7 +109,7 @@ def period_of(name: str) -> Period:
 
 def interview_of(site: Site, file: Path | None) -> Assessment:
     """The interview: in a file, or in the state folder of the site."""
-    path = file or Path(site.site.state) / store.NAME
+    path = file or store.path_in(Path(site.site.state))
     try:
         found = store.load(path)
     except (FormError, OSError) as error:
@@ -173,7 +173,7 @@ def policy_command(site: SiteOption = SITE, before: Old = None, form: Format = P
 
 def _refused(site: Site) -> tuple[str, ...]:
     """Services that the interview asked for and that were not opened; none where there is no interview."""
-    path = Path(site.site.state) / store.NAME
+    path = store.path_in(Path(site.site.state))
     try:
         found = _refusals(store.load(path))
     except (FormError, OSError) as error:
@@ -318,10 +318,10 @@ def _evidence(path: Path, site: Site, period: Period) -> Iterable[tuple[str, byt
             site.site.name, period, figures.perimeter.firewall, {name for name, zone in site.zones.items() if zone.external}, {}
         ),
     }
-    found = store.load(Path(site.site.state) / store.NAME)
+    found = store.load(store.path_in(Path(site.site.state)))
     if found.answers:
         papers["risks"] = risk_paper(found, today)
-        yield "interview.toml", (Path(site.site.state) / store.NAME).read_bytes()
+        yield "interview.toml", store.path_in(Path(site.site.state)).read_bytes()
     for name, paper in papers.items():
         yield f"{name}.txt", render.paper(paper, "text")
         yield f"{name}.html", render.paper(paper, "html")

@@ -24,6 +24,7 @@ from gatepost.console.door import HEADERS, Screen, dressed, guarded
 from gatepost.console.rights import Right
 from gatepost.console.screens import (
     account,
+    documents,
     engines,
     firewall,
     integrity,
@@ -82,6 +83,7 @@ SCREENS = (
     Screen("/reports", reports.show, Right.REPORTS),
     Screen("/reports/one-pager.{form}", reports.page, Right.REPORTS),
     Screen("/reports/viruses.{form}", reports.viruses, Right.REPORTS),
+    Screen("/reports/{name}.{form}", documents.give, Right.REPORTS),
     *api.screens(),
 )
 

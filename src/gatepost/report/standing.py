@@ -17,6 +17,6 @@ from gatepost.site.model import Site
 def standing(site: Site, today: dt.date) -> Standing:
     """Of this site, on this day."""
     outside = frozenset(name for name, zone in site.zones.items() if zone.external)
-    found = store.load(Path(site.site.state) / store.NAME)
+    found = store.load(store.path_in(Path(site.site.state)))
     risks = tuple(risk for risk in register(found, today) if risk.state is State.OPEN) if found.answers else None
     return Standing(outside, risks, today)

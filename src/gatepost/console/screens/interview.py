@@ -30,7 +30,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def path_of(visit: Visit) -> Path:
     """Where the answers are kept."""
-    return Path(visit.console.site.site.state) / store.NAME
+    return store.path_in(Path(visit.console.site.site.state))
 
 
 def load(visit: Visit) -> Assessment:
@@ -41,6 +41,14 @@ def load(visit: Visit) -> Assessment:
         raise Refused(409, f"{path_of(visit)}: {error}") from None
     except OSError as error:
         raise Refused(409, f"{error.filename}: {error.strerror}") from None
+
+
+def begun(visit: Visit) -> Assessment:
+    """What was answered, when anything was."""
+    found = load(visit)
+    if not found.answers:
+        raise Refused(404, visit.words("The interview was not begun yet; documents about it come after it."))
+    return found
 
 
 def change(visit: Visit, made: Callable[[Assessment], Assessment]) -> None:

@@ -50,7 +50,8 @@ def show(visit: Visit) -> Response:
         canaries=_canaries(visit),
         oldest=max(engines.ages(visit).items(), key=lambda one: one[1], default=None),
         old=OLD,
-        risks=risks.open_risks(visit)[:LAST] if visit.may(Right.RISKS) else None,
+        risks=risks.open_risks(visit) if visit.may(Right.RISKS) else None,
+        last=LAST,
         proved=next(iter(journal.newest(firewall.PROVED, 1)), None) if visit.console.site.zones else None,
     )
 
@@ -70,7 +71,7 @@ def numbers(visit: Visit) -> dict[str, Any]:
         "held": dict(visit.console.journal.count(Query(states=(State.QUARANTINED,), kept=True), "verdict", MOST)),
         "canaries": [asdict(event) for event in _canaries(visit)],
         "ages": dict(engines.ages(visit)),
-        "risks": len(risks.open_risks(visit)) if visit.may(Right.RISKS) else None,
+        "risks": len(risks.open_risks(visit) or ()) if visit.may(Right.RISKS) else None,
     }
 
 

@@ -2,63 +2,62 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
+from typing import Any
 
 from starlette.responses import Response
 
 from gatepost.assess.form import FormError
+from gatepost.console.months import TYPES, figures, file, period
+from gatepost.console.screens.documents import OFFERS
 from gatepost.console.visit import Refused, Visit
 from gatepost.report import render
 from gatepost.report.charts import Bar, bars
-from gatepost.report.figures import Figures, Period, PeriodError, collect, month
+from gatepost.report.figures import Figures
 from gatepost.report.onepager import Document, one_pager
 from gatepost.report.standing import standing
 from gatepost.report.viruses import caught
 
-REMEMBERED = 24
-"""Months whose figures are kept in memory."""
-STALE = 600.0
-"""Seconds after which the figures of a month that goes on are counted again."""
-TYPES = {"pdf": "application/pdf", "csv": "text/csv", "html": "text/html", "text": "text/plain"}
+PATIENCE = 0.15
+"""Seconds that the screen waits for figures."""
+COME_AGAIN = 3
+"""Seconds after which the screen asks again."""
 
 
 def show(visit: Visit) -> Response:
-    """The page of one month, as a screen."""
-    document = document_of(visit)
+    """The page of one month, as a screen; while a month with much mail is counted, a page that comes again by itself."""
+    asked = period(visit)
+    counted = figures(visit, asked, PATIENCE)
+    common: dict[str, Any] = {
+        "months": _months(visit),
+        "offers": OFFERS,
+        "period": asked,
+        "evidence": f"gatepost report bundle --month {asked.name}",
+    }
+    if counted is None:
+        response = visit.page("reports.html", document=None, chart="", at=0.0, **common)
+        response.headers["Refresh"] = str(COME_AGAIN)
+        return response
+    document = _document(visit, counted.figures)
     chart = bars([Bar(name[2:], (("stopped", count),)) for name, count in document.trend])
-    return visit.page("reports.html", document=document, chart=chart, months=_months(visit))
+    return visit.page("reports.html", document=document, chart=chart, at=counted.at, **common)
 
 
 def document_of(visit: Visit) -> Document:
     """The one-pager of the month that was asked for."""
+    counted = figures(visit, period(visit), None)
+    assert counted is not None
+    return _document(visit, counted.figures)
+
+
+def _document(visit: Visit, found: Figures) -> Document:
     site = visit.console.site
     today = datetime.fromtimestamp(visit.console.now()).astimezone().date()
     try:
         held = standing(site, today)
     except (FormError, OSError) as error:
-        raise Refused(500, f"The interview cannot be read: {error}") from None
-    return one_pager(_figures(visit, _period(visit)), site.site.name, site.report, held)
-
-
-def _period(visit: Visit) -> Period:
-    try:
-        return month(visit.asked("month") or time.strftime("%Y-%m", time.localtime(visit.console.now())))
-    except PeriodError as error:
-        raise Refused(400, str(error)) from None
-
-
-def _figures(visit: Visit, period: Period) -> Figures:
-    """The figures of a month; one that is over is counted once."""
-    memory: dict[str, tuple[float, Figures]] = visit.console.memory.setdefault("figures", {})
-    now = visit.console.now()
-    counted, figures = memory.get(period.name, (0.0, None))
-    if figures is None or (counted < period.until and now - counted > STALE):
-        counted, figures = now, collect(visit.console.journal, period)
-        memory[period.name] = (counted, figures)
-        while len(memory) > REMEMBERED:
-            del memory[next(iter(memory))]
-    return figures
+        raise Refused(409, f"The interview cannot be read: {error}") from None
+    return one_pager(found, site.site.name, site.report, held)
 
 
 def _months(visit: Visit) -> list[str]:
@@ -82,23 +81,18 @@ def page(visit: Visit) -> Response:
     if form not in makers:
         raise Refused(404, "The one-pager comes as pdf, html or text.")
     try:
-        return _file(makers[form](), f"gatepost-{document.period}", form)
+        return file(makers[form](), f"gatepost-{document.period}", form)
     except render.RenderError as error:
         raise Refused(501, str(error)) from None
 
 
 def viruses(visit: Visit) -> Response:
     """The list of viruses caught as a file."""
-    form, period = visit.request.path_params["form"], _period(visit)
+    form, asked = visit.request.path_params["form"], period(visit)
     if form not in TYPES:
         raise Refused(404, "The list comes as pdf, html, csv or text.")
     try:
-        found = caught(visit.console.journal, period)
-        return _file(render.catches(found, visit.console.site.site.name, period.name, form), f"viruses-{period.name}", form)
+        found = caught(visit.console.journal, asked)
+        return file(render.catches(found, visit.console.site.site.name, asked.name, form), f"viruses-{asked.name}", form)
     except render.RenderError as error:
         raise Refused(501, str(error)) from None
-
-
-def _file(content: bytes, name: str, form: str) -> Response:
-    ending = "txt" if form == "text" else form
-    return Response(content, media_type=TYPES[form], headers={"Content-Disposition": f'attachment; filename="{name}.{ending}"'})

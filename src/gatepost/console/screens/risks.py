@@ -30,8 +30,10 @@ def risks_of(visit: Visit) -> tuple[Risk, ...]:
     return register(interview.load(visit), today(visit))
 
 
-def open_risks(visit: Visit) -> list[Risk]:
-    """What must still be dealt with."""
+def open_risks(visit: Visit) -> list[Risk] | None:
+    """What must still be dealt with; None before anybody was asked."""
+    if not interview.load(visit).answers:
+        return None
     return [risk for risk in risks_of(visit) if risk.state is State.OPEN]
 
 
