@@ -33,9 +33,8 @@ class GeneratedPostfix(Postfix):
         for name in ("etc", "queue", "data"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         shutil.chown(self.home / "data", "postfix")
-        assert self.site is not None
-        for one in postfix(intent(self.site), self.home / "etc"):
-            one.path.write_bytes(one.content)
+        for path, content in self.files().items():
+            path.write_bytes(content)
         here = (f"queue_directory={self.home}/queue", f"data_directory={self.home}/data", f"maillog_file={self.home}/log")
         slow = (f"maillog_file_prefixes={self.home}", "queue_run_delay=1s", "minimal_backoff_time=1s", "maximal_backoff_time=2s")
         subprocess.run(["postconf", "-c", str(self.home / "etc"), "-e", *here, *slow], check=True)
@@ -46,8 +45,17 @@ class GeneratedPostfix(Postfix):
         subprocess.run(
             ["postfix", "-c", str(self.home / "etc"), "start"], check=True, capture_output=True, env=os.environ | self.environment
         )
-        wait_for(lambda: answers(self.port, self.host), f"Postfix to listen: {self.log()}")
+        wait_for(self.ready, f"Postfix to listen: {self.log()}")
         return self
+
+    def files(self) -> dict[Path, bytes]:
+        """Its configuration."""
+        assert self.site is not None
+        return {one.path: one.content for one in postfix(intent(self.site), self.home / "etc")}
+
+    def ready(self) -> bool:
+        """Whether it takes mail."""
+        return answers(self.port, self.host)
 
 
 HERE = """define(`confPID_FILE', `{home}/pid')dnl

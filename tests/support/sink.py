@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -23,17 +24,24 @@ class Delivered:
 
 @dataclass
 class Sink:
-    """Listens on a port of 127.0.0.1 until `stop`. What Gatepost writes itself goes to `alerts`."""
+    """Listens on a port of 127.0.0.1 until `stop`. What Gatepost writes itself goes to `alerts`; with `tls` it takes mail encrypted only."""
 
     delivered: list[Delivered] = field(default_factory=list)
     alerts: list[Delivered] = field(default_factory=list)
     reply: str = "250 OK"
     port: int = field(default_factory=free_port)
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._controller: Controller | None = Controller(
-            self, hostname="127.0.0.1", port=self.port, decode_data=False, data_size_limit=200 << 20
+            self,
+            hostname="127.0.0.1",
+            port=self.port,
+            decode_data=False,
+            data_size_limit=200 << 20,
+            tls_context=self.tls,
+            require_starttls=self.tls is not None,
         )
         self._controller.start()
 

@@ -155,6 +155,7 @@ def _bytes() -> Iterator[Line]:
 def _tls(wanted: Intent) -> Iterator[Line]:
     tls = wanted.site.relay.tls
     yield section("TLS")
+    yield Line("define(`confCACERT_PATH', `/etc/ssl/certs')dnl", "whom to believe, where a certificate is verified")
     yield Line("define(`confCACERT', `/etc/ssl/certs/ca-certificates.crt')dnl", "whom to believe, where a certificate is verified")
     yield Line("define(`confTLS_SRV_OPTIONS', `V')dnl", "no certificate is asked of senders")
     yield Line(f"define(`confSERVER_SSL_OPTIONS', `{OLD_TLS}')dnl", "older versions than 1.2 are broken (RFC 8996)")
