@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from gatepost.mail.budget import Budget, BudgetError, Limits
 
@@ -106,16 +107,25 @@ class Part:
     depth: int = 0
 
 
+class Outline(NamedTuple):
+    """A mail without the middle of its large encoded bodies, whose contents are the parts with the paths in `cut`."""
+
+    data: Buffer
+    cut: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A whole mail as received: `raw` its bytes (CRLF lines as they will be delivered), `parts` everything found in it.
 
     `plain` says that the mail has one reading only and no oddity: engines that read the decoded parts have then seen all of it.
+    A plain mail with large attachments has an `outline`.
     """
 
     raw: Buffer
     parts: tuple[Part, ...] = ()
     plain: bool = False
+    outline: Outline | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import time
 from gatepost.mail.inspect.schedule import Scheduler
 from gatepost.mail.model import Budget, Buffer, Direction, Envelope, Limits, Message, Part, PartSummary, Verdict
 from gatepost.mail.parse import Reading, read
+from gatepost.mail.parse.outline import outline
 from gatepost.mail.unpack import walk
 from gatepost.mail.unpack.filetype import is_text
 from gatepost.mail.unpack.passwords import candidates
@@ -33,7 +34,7 @@ def examine(raw: Buffer, envelope: Envelope, directions: frozenset[Direction], s
     budget = Budget(limits, cpu=time.process_time, wall=time.monotonic)
     reading = read(raw, budget)
     unpacked = walk(reading.parts, budget, read, guesses(reading))
-    message = Message(raw=raw, parts=unpacked.parts, plain=reading.plain)
+    message = _message(raw, reading, unpacked.parts)
     inspection = scheduler.inspect(message, envelope, budget, directions)
     return Verdict(
         findings=(*reading.findings, *unpacked.findings, *inspection.findings),
@@ -51,7 +52,11 @@ def opened(raw: Buffer, limits: Limits) -> Message:
     """A mail as engines are given it: read and unpacked, without asking anybody."""
     budget = Budget(limits, cpu=time.process_time, wall=time.monotonic)
     reading = read(raw, budget)
-    return Message(raw=raw, parts=walk(reading.parts, budget, read, guesses(reading)).parts, plain=reading.plain)
+    return _message(raw, reading, walk(reading.parts, budget, read, guesses(reading)).parts)
+
+
+def _message(raw: Buffer, reading: Reading, parts: tuple[Part, ...]) -> Message:
+    return Message(raw, parts, reading.plain, outline(reading.root) if reading.plain else None)
 
 
 def guesses(reading: Reading) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from tests.support.faultclamd import ANSWERS, SPECIAL, FaultClamd
 from gatepost.mail.engines.clamav import Clamav, parse_reply, parse_version
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.mail.inspect.schedule import Scheduler, Slot
-from gatepost.mail.model import Budget, EngineState, Envelope, Kind, Limits, Message, Part
+from gatepost.mail.model import Budget, EngineState, Envelope, Kind, Limits, Message, Outline, Part
 
 MAIL = b"From: a@example.org\r\nTo: b@example.com\r\n\r\n"
 TRANSFERS = ("auto", "descriptor", "stream")
@@ -63,6 +63,16 @@ def test_plain_mail_is_given_once():
 
     assert [piece.path for piece in one.select(Message(MAIL, parts, plain=True))] == ["", "2!a", "3", "4"]
     assert [piece.path for piece in one.select(Message(MAIL, parts, plain=False))] == ["", "1", "2", "2!a", "3", "4"]
+
+
+def test_of_an_outlined_mail_the_cut_parts_are_given(clamd: Clamd, envelope: Envelope, soon: float):
+    """What the outline leaves out is looked at as a part, and as a part only."""
+    parts = (Part("1", b"text"), Part("2", b"x" * 2000 + EICAR))
+    message = Message(MAIL + b"x" * 3000, parts, plain=True, outline=Outline(MAIL, frozenset({"2"})))
+    one = engine(clamd.address)
+
+    assert [(piece.path, bytes(piece.data)) for piece in one.select(message)] == [("", MAIL), ("2", b"x" * 2000 + EICAR)]
+    assert [found.part for found in one.inspect(message, envelope, soon)] == ["2"]
 
 
 def test_what_is_too_large_is_unchecked_not_clean(clamd: Clamd, envelope: Envelope, soon: float):

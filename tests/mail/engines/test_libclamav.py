@@ -14,8 +14,9 @@ from tests.support.clamd import write_signatures
 from tests.support.eicar import EICAR
 
 from gatepost.mail.engines.libclamav import Libclamav
+from gatepost.mail.inspect.content import Piece
 from gatepost.mail.inspect.engine import EngineError
-from gatepost.mail.model import Envelope, Finding, Kind, Message, Part
+from gatepost.mail.model import Envelope, Finding, Kind, Message, Outline, Part
 
 pytestmark = pytest.mark.skipif(find_library("clamav") is None, reason="needs libclamav (Debian package libclamav12)")
 HEAD = b"Received: from a by b; Mon, 23 Nov 2026 00:00:00 +0000\r\nFrom: a@example.org\r\nTo: b@example.com\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
@@ -58,6 +59,16 @@ def test_mail_that_is_not_plain_is_read_by_the_library_too(engine: Libclamav, da
     assert inspect(always, Message(ENCODED, plain=True))
     assert inspect(engine, Message(ENCODED, plain=True)) == ()  # shows that the reader is off
     assert inspect(engine, Message(ENCODED, (Part("1", EICAR),), plain=True))
+
+
+def test_an_outline_is_given_in_place_of_the_mail(engine: Libclamav, database: str):
+    """The library sees the outline and the parts; with its reader always on it sees the whole mail as it is."""
+    always = Libclamav("libclamav", {"database": database, "mail_reader": "always"})
+    outlined = Message(ENCODED, (Part("1", EICAR),), plain=True, outline=Outline(HEAD, frozenset({"1"})))
+
+    assert [(piece.path, piece.as_mail) for piece in engine.select(outlined)] == [("", False), ("1", False)]
+    assert [found.part for found in inspect(engine, outlined)] == ["1"]
+    assert always.select(outlined)[0] == Piece("", ENCODED, as_mail=True)
 
 
 def test_signatures_for_mail_match_with_the_reader_off(engine: Libclamav):

@@ -9,6 +9,7 @@ What clamd is given. clamd reads mail itself, and reads a plain mail (one readin
 the raw bytes suffice, with the members of containers, since we open some that clamd does not (lzma, zstd, LZMA in zip)
 and a limit met there would pass in silence, and with what lies deeper than clamd's mail reader goes. Of any other mail clamd
 also gets every part that we read in it, but for mere text that stands in the raw mail word for word (`content.telling`).
+A large attachment of a plain mail is given decoded, and its middle is left out of the mail (`parse.outline`): clamd would look at it twice.
 
 Limits. clamd skips what is over its MaxFileSize or MaxScanSize and says OK. Its settings cannot be asked for, so `max_size`
 (25 MB, the default of StreamMaxLength and below that of the others) must not be above StreamMaxLength and MaxFileSize:
@@ -29,7 +30,7 @@ from gatepost.mail.engines.options import Options
 from gatepost.mail.engines.wire import Address, Wire
 from gatepost.mail.inspect.content import Piece, distinct, telling, too_large, within
 from gatepost.mail.inspect.engine import EngineError, EngineInfo, EngineTimeoutError
-from gatepost.mail.model import Envelope, Finding, Message, Part
+from gatepost.mail.model import Envelope, Finding, Message, Outline, Part
 
 DEFAULT_SOCKET = "unix:/var/run/clamav/clamd.ctl"
 MAX_SIZE = 25_000_000
@@ -75,8 +76,11 @@ class Clamav:
         """Choose the raw mail and what clamd might not see in it."""
         if message.plain and len(message.raw) > self._max_size:
             return distinct(Piece(part.path, part.data) for part in message.parts)
-        parts = filter(_hidden_from_clamd, message.parts) if message.plain else telling(message)
-        return distinct([Piece("", message.raw), *(Piece(part.path, part.data) for part in parts)])
+        outline = message.outline or Outline(bytes(message.raw), frozenset())
+        parts = (
+            (part for part in message.parts if part.path in outline.cut or _hidden_from_clamd(part)) if message.plain else telling(message)
+        )
+        return distinct([Piece("", outline.data, as_mail=True), *(Piece(part.path, part.data) for part in parts)])
 
     def look(self, pieces: Sequence[Piece], deadline: float) -> tuple[Finding, ...]:
         """Have `pieces` looked at one by one; each that is too large is UNCHECKED."""

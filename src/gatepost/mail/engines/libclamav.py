@@ -6,8 +6,9 @@ Not its job: fetching signatures; a new set needs new workers.
 Raises: `EngineError` when library or signatures are missing, and for every scan that does not end in "clean" or "found".
 
 How mail is given. The library's own mail reader is three quarters of its cost on small mail. Every part that we read is given without
-it, mails in mails too, since their parts are given as well. On a plain mail (one reading, no oddity) it is off altogether; on any other
-it reads the raw mail, as one more reader. What a plain mail loses thereby is the library's comparison of link texts with link targets (phishing heuristics), which lives in its mail reader;
+it, mails in mails too, since their parts are given as well. On a plain mail (one reading, no oddity) it is off altogether, and
+the mail is given without the middle of its large attachments (`parse.outline`); on any other it reads the raw mail, as one more reader.
+What a plain mail loses thereby is the library's comparison of link texts with link targets (phishing heuristics), which lives in its mail reader;
 `mail_reader = "always"` keeps that. Signatures for mail files match with the reader off too.
 
 A decoder's bug strikes in our process, which is why workers are jailed. The library is GPL-2.0-only; Gatepost loads it when asked to.
@@ -27,7 +28,7 @@ from typing import NamedTuple
 
 from gatepost.mail.engines import clamnames
 from gatepost.mail.engines.options import Options
-from gatepost.mail.inspect.content import Piece, everything, too_large, within
+from gatepost.mail.inspect.content import Piece, everything, outlined, too_large, within
 from gatepost.mail.inspect.engine import EngineError, EngineInfo, EngineTimeoutError
 from gatepost.mail.model import Envelope, Finding, Message
 
@@ -76,9 +77,10 @@ class Libclamav:
         self._max_size = setup.max_size
         self._loaded = _load(setup)
         self._loaded.use_scratch(scratch)
+        self._always = always
         alerts = _ALERT_EXCEEDS_MAX | _ALERT_ENCRYPTED
         self._with_reader = _ScanOptions(_GENERAL_HEURISTICS, _PARSE_ALL, alerts, 0, 0)
-        self._without_reader = self._with_reader if always else _ScanOptions(_GENERAL_HEURISTICS, _PARSE_ALL & ~_PARSE_MAIL, alerts, 0, 0)
+        self._without_reader = _ScanOptions(_GENERAL_HEURISTICS, _PARSE_ALL & ~_PARSE_MAIL, alerts, 0, 0)
 
     @staticmethod
     def preload(options: Mapping[str, object]) -> None:
@@ -92,23 +94,20 @@ class Libclamav:
     def inspect(self, message: Message, envelope: Envelope, deadline: float) -> tuple[Finding, ...]:
         """Look at the mail."""
         del envelope
-        return self._look(self.select(message), deadline, self._without_reader if message.plain else self._with_reader)
+        return self.look(self.select(message), deadline)
 
     def select(self, message: Message) -> list[Piece]:
-        """Choose the raw mail and each different content in it."""
-        return everything(message)
+        """Choose the raw mail, or its outline, and each different content in it."""
+        return [Piece("", message.raw, as_mail=True), *everything(message)[1:]] if self._always else outlined(message)
 
     def look(self, pieces: Sequence[Piece], deadline: float) -> tuple[Finding, ...]:
-        """Look at `pieces`, at the raw mail with the library's mail reader on."""
-        return self._look(pieces, deadline, self._with_reader)
-
-    def _look(self, pieces: Sequence[Piece], deadline: float, raw: _ScanOptions) -> tuple[Finding, ...]:
+        """Look at `pieces`, with the library's mail reader at those that ask for it."""
         fit, large = within(pieces, self._max_size)
         findings = [too_large(piece, self.name, self._max_size) for piece in large]
         for piece in fit:
             if time.monotonic() >= deadline:
                 raise EngineTimeoutError("no time is left")
-            signature = self._loaded.scan(piece.data, self._without_reader if piece.path else raw)
+            signature = self._loaded.scan(piece.data, self._with_reader if piece.as_mail else self._without_reader)
             if signature is not None:
                 findings.append(clamnames.finding(signature, piece.path, self.name))
         return tuple(findings)

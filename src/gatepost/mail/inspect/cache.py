@@ -62,7 +62,7 @@ class Cached:
             self.info()
         if not self._info.signatures:
             return self._engine.look(pieces, deadline)
-        digests = [hashlib.sha256(piece.data).digest() if len(piece.data) >= _LEAST_BYTES else b"" for piece in pieces]
+        digests = [_digest(piece) for piece in pieces]
         unknown = [piece for piece, digest in zip(pieces, digests, strict=True) if digest not in self._answers]
         self.hits += len(pieces) - len(unknown)
         self.misses += len(unknown)
@@ -90,3 +90,10 @@ class Cached:
                 self._answers[digest] = answer
         while len(self._answers) > self._size:
             self._answers.popitem(last=False)
+
+
+def _digest(piece: Piece) -> bytes:
+    """What an answer is remembered by; nothing for a small piece."""
+    if len(piece.data) < _LEAST_BYTES:
+        return b""
+    return hashlib.sha256(piece.data).digest() + (b"mail" if piece.as_mail else b"")

@@ -18,10 +18,11 @@ _ONE_BLANK = bytes.maketrans(b"\t\r\n\x0b\x0c", b" " * 5)
 
 
 class Piece(NamedTuple):
-    """Content to look at: `path` is the path of the part, "" for the raw mail."""
+    """Content to look at: `path` is the path of the part, "" for the raw mail. `as_mail` asks for the engine's own reading of it as a mail too."""
 
     path: str
     data: Buffer
+    as_mail: bool = False
 
 
 class ContentEngine(Engine, Protocol):
@@ -39,6 +40,12 @@ class ContentEngine(Engine, Protocol):
 def everything(message: Message) -> list[Piece]:
     """Give the raw mail and each part whose content was not given before."""
     return distinct([Piece("", message.raw), *(Piece(part.path, part.data) for part in message.parts)])
+
+
+def outlined(message: Message) -> list[Piece]:
+    """Give the same with the outline in place of the raw mail, where it has one: what was cut out of that is a part."""
+    raw = message.outline.data if message.outline else message.raw
+    return distinct([Piece("", raw, not message.plain), *(Piece(part.path, part.data) for part in message.parts)])
 
 
 def telling(message: Message) -> Iterator[Part]:
