@@ -120,6 +120,7 @@ def _one_way(view: View) -> Iterator[Finding]:
     known = space.without_unknown(view.passes["forward"] & space.of(state("established")), surely=False)
     new = view.translated_new()
     broken: dict[str, list[str]] = {}
+    internet = outside(view)
     for a, b in _sides(view):
         asked = _between(view, new, a, b)
         if asked == space.none:
@@ -128,7 +129,7 @@ def _one_way(view: View) -> Iterator[Finding]:
         wanted = space.values(asked, Field.DST)
         lost = _minus(wanted, answered)
         # Inside, a rule may name a whole side although only some addresses are there; outside, all of them are.
-        lost = _minus(lost, _reserved(view.version)) if b == outside(view) else (lost if lost == wanted else [])
+        lost = _minus(lost, _reserved(view.version)) if b == internet else (lost if lost == wanted else [])
         if lost:
             which = ranges_text(lost, view.version, view.known) or "anywhere"
             broken.setdefault(which, []).append(f"{a} to {b}")

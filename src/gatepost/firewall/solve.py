@@ -9,7 +9,7 @@ Raises: nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from gatepost.firewall.formula import STATES, Field, equal
@@ -21,12 +21,20 @@ _ENDING = {Verdict.ACCEPT, Verdict.DROP, Verdict.RETURN}
 
 @dataclass(slots=True)
 class Outcome:
-    """What one chain does with the packets it was given: four disjoint sets, and the effects on the way."""
+    """What one chain does with the packets it was given: disjoint sets; what is in none of them is dropped."""
 
     accepted: Set
-    dropped: Set
     rest: Set
     translated: list[tuple[Set, Rewrite]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The parts of an outcome; joined at the end, because growing one large set many times is slow."""
+
+    accepted: list[Set] = field(default_factory=list)
+    rest: list[Set] = field(default_factory=list)
+    translated: list[tuple[Set, Rewrite]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Solver:
     def run(self, chain: Chain, packets: Set) -> Outcome:
         """Send a set of packets through one chain."""
         none = self.space.none
-        result = Outcome(none, none, none, [])
+        found = _Found()
         left = packets
         for test, rule in self._compiled(chain):
             hit = left & test
@@ -76,34 +84,30 @@ class Solver:
                 self.effects[effect] = self.effects.get(effect, none) | hit
             if rule.verdict is Verdict.CONTINUE:
                 continue
-            left = (left & ~test) | self._apply(chain, rule, hit, result)
+            left = (left & ~test) | self._apply(chain, rule, hit, found)
             if left == none:
                 break
-        result.rest |= left
-        return result
+        found.rest.append(left)
+        return Outcome(self.space.union(found.accepted), self.space.union(found.rest), found.translated)
 
-    def _apply(self, chain: Chain, rule: Rule, hit: Set, result: Outcome) -> Set:
+    def _apply(self, chain: Chain, rule: Rule, hit: Set, found: _Found) -> Set:
         """Add what a rule does with the packets that meet it; give back those that go on to the next rule."""
-        none = self.space.none
         match rule.verdict:
             case Verdict.ACCEPT:
-                result.accepted |= hit
-            case Verdict.DROP:
-                result.dropped |= hit
+                found.accepted.append(hit)
             case Verdict.RETURN:
-                result.rest |= hit
+                found.rest.append(hit)
             case Verdict.TRANSLATE:
                 assert rule.rewrite
-                result.translated.append((hit, rule.rewrite))
-            case _:
+                found.translated.append((hit, rule.rewrite))
+            case Verdict.JUMP | Verdict.GOTO:
                 inner = self.run(self.ruleset.chains[(chain.family, chain.table, rule.target)], hit)
-                result.accepted |= inner.accepted
-                result.dropped |= inner.dropped
-                result.translated += inner.translated
+                found.accepted.append(inner.accepted)
+                found.translated.extend(inner.translated)
                 if rule.verdict is Verdict.JUMP:
                     return inner.rest
-                result.rest |= inner.rest
-        return none
+                found.rest.append(inner.rest)
+        return self.space.none
 
     def passing(self, path: str, packets: Set) -> list[Piece]:
         """What of these packets passes all base chains of a path, split by destination translation."""

@@ -273,9 +273,12 @@ class Space:
         if node == self.all:
             found.append((base, base + (1 << rest) - 1))
             return
-        name = f"{which}{index}"
-        self._collect(self.bdd.let({name: False}, node), which, index + 1, base, found)
-        self._collect(self.bdd.let({name: True}, node), which, index + 1, base + (1 << (rest - 1)), found)
+        low, high = (node.low, node.high) if node.var == f"{which}{index}" else (node, node)
+        # CUDD keeps one node for a set and its complement; an edge says which is meant.
+        if node.negated and low is not node:
+            low, high = ~low, ~high
+        self._collect(low, which, index + 1, base, found)
+        self._collect(high, which, index + 1, base + (1 << (rest - 1)), found)
 
 
 def _triple(part: Range) -> tuple[Field, int, int]:
