@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.relay.capability import postfix_lacks, sendmail_lacks
-from gatepost.relay.compile import remarks
+from gatepost.relay.compile import Mta, remarks
 from gatepost.relay.intent import RelayError, intent
 from gatepost.relay.sendmail import sendmail
 from gatepost.relay.sendmail_access import keys
@@ -59,7 +59,16 @@ def test_submission_is_refused_since_sendmail_cannot_ask_dovecot() -> None:
 
 def test_what_sendmail_cannot_do_is_said() -> None:
     assert "cannot ask the next hop" in remarks(demo(), "sendmail")[0]
-    assert remarks(demo(), "postfix") == ()
+    assert not any("Sendmail" in one for one in remarks(demo(), "postfix"))
+
+
+@pytest.mark.parametrize("mta", ["postfix", "sendmail"])
+def test_without_a_canary_through_the_mta_somebody_says_so(mta: Mta) -> None:
+    """A misspelt milter setting is lawful to both MTAs; only a canary that goes through them notices."""
+    without = next(one for one in remarks(demo(), mta) if "canar" in one)
+
+    assert 'through = "127.0.0.1:25"' in without
+    assert not any("canar" in one for one in remarks(demo('\n[canary]\nthrough = "127.0.0.1:25"\n'), mta))
 
 
 @pytest.mark.parametrize(

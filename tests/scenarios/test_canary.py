@@ -14,6 +14,7 @@ from tests.support.gateway import Gateway
 from tests.support.mails import CLEAN, INFECTED, send
 from tests.support.ports import free_port, wait_for
 from tests.support.postfix import Postfix
+from tests.support.sendmail import Sendmail
 from tests.support.sink import Sink
 
 CANARY = '\n[canary]\ninterval = "1s"\n'
@@ -96,3 +97,19 @@ def test_an_mta_that_never_calls_the_milter_is_found_out(parameter: str, gateway
         mta.stop()
 
     assert parameter == "smtpd_milter" or sink.delivered == []
+
+
+@pytest.mark.parametrize("asked", ["INPUT_MAIL_FILTER", "MAIL_FILTER"])
+def test_a_sendmail_that_never_calls_the_milter_is_found_out(asked: str, gateway: Callable[..., Gateway], home: Path, sink: Sink) -> None:
+    """MAIL_FILTER declares a milter and calls it for no mail; m4 and Sendmail say nothing of it."""
+    port = free_port()
+    running = gateway(f'{CANARY}through = "127.0.0.1:{port}"\n')
+    milter = f"{asked}(`gatepost', `S={running.milter}, F=T, T=C:10s;S:30s;R:30s;E:2m')dnl"
+    mta = Sendmail(home / "sendmail", sink.port, milters=milter, port=port).start()
+    kind, text = ("canary.passed", "stopped") if asked == "INPUT_MAIL_FILTER" else ("canary.failed", "a virus was not stopped: 250")
+    try:
+        wait_for(lambda: any(text in str(one["text"]) for one in events(running, kind)), text, 60)
+    finally:
+        mta.stop()
+
+    assert asked == "MAIL_FILTER" or sink.delivered == []

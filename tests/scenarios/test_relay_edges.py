@@ -61,6 +61,7 @@ def test_mail_comes_in_and_goes_out_encrypted(home: Path, gateway: Callable[...,
     assert b"with ESMTPS id" in delivered.content.split(b"\r\n\r\n")[0], "so RFC 3848 calls mail that came encrypted"
 
 
+@pytest.mark.slow
 def test_where_tls_is_required_mail_waits_for_a_server_without_it(
     home: Path, gateway: Callable[..., Gateway], relay: Callable[..., Relay], sink: Sink
 ) -> None:

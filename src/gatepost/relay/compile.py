@@ -14,6 +14,7 @@ from gatepost.relay.opendkim import opendkim
 from gatepost.relay.postfix import postfix
 from gatepost.relay.sendmail import sendmail
 from gatepost.site.model import Site
+from gatepost.site.relay import ANY_ADDRESS
 from gatepost.system.artifact import Artifact
 
 Role = Literal["relay", "firewall", "server", "all-in-one"]
@@ -34,9 +35,23 @@ def compile_relay(site: Site, role: Role = "relay", mta: Mta | None = None, alia
 
 
 def remarks(site: Site, mta: Mta | None = None) -> tuple[str, ...]:
-    """What of the site this MTA cannot do, each with what to do about it."""
-    if (mta or site.relay.mta) == "postfix":
-        return ()
+    """What of the site this MTA cannot do, and what nobody would notice, each with what to do about it."""
+    said = [] if (mta or site.relay.mta) == "postfix" else _beyond_sendmail(site)
+    if site.canary.enabled and site.canary.through is None:
+        said.append(
+            "an MTA that never calls the scanner passes all mail in silence, and nobody would notice; "
+            f'write through = "{_reached(site)}" in [canary], so that canaries go through it'
+        )
+    return tuple(said)
+
+
+def _reached(site: Site) -> str:
+    """Where programs on the relay reach its MTA."""
+    first = site.relay.listen[0]
+    return "127.0.0.1:25" if site.relay.listen == ANY_ADDRESS else first
+
+
+def _beyond_sendmail(site: Site) -> list[str]:
     said = []
     if site.mail.recipients.verify == "next-hop":
         said.append(
@@ -46,4 +61,4 @@ def remarks(site: Site, mta: Mta | None = None) -> tuple[str, ...]:
         said.append("postscreen is Postfix's; Sendmail has nothing like it and goes without")
     if site.relay.limits.pause:
         said.append("Sendmail knows no pause between deliveries: relay.limits.pause is not kept")
-    return tuple(said)
+    return said
