@@ -8,6 +8,7 @@ from pydantic import Field
 
 from gatepost.site.base import FilePath, Section
 from gatepost.site.console import Console
+from gatepost.site.hold import Hold
 from gatepost.site.integrity import Integrity
 from gatepost.site.mail import Alerts, Canary, Engines, Journal, Mail, Metrics, Policy, Quarantine
 from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Translate, Zone
@@ -52,6 +53,7 @@ class Site(Section):
     console: Console = Console()
     report: Report = Report()
     watch: Watch = Watch()
+    hold: Hold = Hold()
 
     @property
     def virusalerts(self) -> str:
