@@ -10,11 +10,13 @@ Raises: `OSError`; after it the old file is untouched, and what was begun is rem
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import secrets
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 PRIVATE_DIRECTORY = 0o700
 
 
@@ -51,6 +53,14 @@ def write_atomic(path: Path, data: bytes | memoryview, mode: int = PRIVATE_FILE,
             os.unlink(temporary)
         raise
     sync_directory(path.parent)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two names change places in one step, as renameat2(2) does; both must be there, on one file system."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))
 
 
 def append(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
