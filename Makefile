@@ -1,4 +1,4 @@
-.PHONY: help setup demo run test check bench test-faults lock
+.PHONY: deb help setup demo run test check bench test-faults lock
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
@@ -13,7 +13,8 @@ setup: .venv/.ready  ## make .venv with gatepost and everything it needs
 demo: setup  ## see it work: clean mail delivered, infected mail stopped
 	@.venv/bin/gatepost demo
 
-run: setup  ## run the demo company here, with the console
+run: setup  ## run the demo company here with a made-up month, and the console
+	@test -e .run/state/journal.sqlite || .venv/bin/gatepost demo --month .run --interview examples/widget/interview.txt
 	@.venv/bin/gatepost run --site examples/widget/site.toml
 
 check: setup  ## style, types, import rules, house rules
@@ -27,6 +28,9 @@ test-faults: setup  ## the whole fault matrix, slow
 
 bench: setup  ## speed against peers and floors, in one run
 	@$(PY) -m tests.benchmarks
+
+deb: setup  ## the Debian package and its bill of materials, in dist/ (KEY=file signs with your release key)
+	@$(PY) scripts/build_deb.py $(KEY)
 
 lock:  ## pin the dependencies again, with hashes
 	@scripts/lock

@@ -42,6 +42,7 @@ SUBJECTS = {
     "confirm": "keep a change that waits for it",
     "rollback": "put back what was before the last change",
     "history": "every change of this machine, and how it ended",
+    "why": "why a finding matters, and what to do",
     "firewall": "compile, prove, explain, apply the firewall",
     "verify": "probe the real machine from outside and compare with what was declared",
     "verify-install": "is the installed program the one that was released",

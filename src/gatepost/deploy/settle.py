@@ -43,7 +43,18 @@ def settle() -> str:
         said.append(_do("stop", *stopped))
     wanted = [name for name in STARTED if _show(name).get("LoadState") == "loaded"]
     said.append(_do("start", *stale, *wanted))
+    said += [f"{name} failed: see journalctl -u {name}" for name in _failed()]
     return "\n".join(one for one in said if one)
+
+
+def _failed() -> list[str]:
+    """Our units that do not run as they should; what is left of units whose file is gone is forgotten."""
+    found = {
+        line.split()[0]: line.split()[1] for line in _asked("list-units", "--failed", "--plain", "--no-legend", "gatepost*").splitlines()
+    }
+    if gone := [name for name, load in found.items() if load == "not-found"]:
+        _do("reset-failed", *gone)
+    return [name for name in found if name not in gone]
 
 
 def _running() -> list[Running]:

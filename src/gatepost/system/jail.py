@@ -132,7 +132,14 @@ def _checked(result: int) -> int:
     return result
 
 
+def _interfaces() -> set[str]:
+    """The network interfaces that this process sees."""
+    return {line.partition(":")[0].strip() for line in Path("/proc/self/net/dev").read_text().splitlines()[2:]}
+
+
 def _namespaces(jail: Jail) -> None:
+    if not jail.network and _interfaces() <= {"lo"}:
+        return  # the service manager has given us namespaces already, and forbids others
     user, group = os.geteuid(), os.getegid()
     kinds = _CLONE_NEWNS | _CLONE_NEWIPC | (0 if jail.network else _CLONE_NEWNET)
     if _libc.unshare(kinds | _CLONE_NEWUSER) < 0:

@@ -69,7 +69,7 @@ def sysusers() -> str:
     """The users and their group (sysusers.d(5)): none can log in, none owns a home."""
     lines = [f"g {COMMON} -"]
     for one in PEOPLE:
-        lines += [f'u {one.name} - "Gatepost: {one.does}" /nonexistent /usr/sbin/nologin', f"m {one.name} {COMMON}"]
+        lines += [f'u {one.name} - "Gatepost {one.does}" /nonexistent /usr/sbin/nologin', f"m {one.name} {COMMON}"]
     return "\n".join(lines) + "\n"
 
 

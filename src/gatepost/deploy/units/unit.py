@@ -47,7 +47,7 @@ SHUT: Section = {
     "RemoveIPC": "yes",
     "KeyringMode": "private",
     "SystemCallArchitectures": "native",
-    "SystemCallFilter": ("@system-service", "~@privileged @resources @obsolete"),
+    "SystemCallFilter": ("@system-service @sandbox", "~@privileged @resources @obsolete"),
     "SystemCallErrorNumber": "EPERM",
     "UMask": "0077",
 }
