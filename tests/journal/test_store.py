@@ -399,3 +399,50 @@ def test_rows_are_counted_by_verdict_and_no_further_than_asked(journal) -> None:
     assert journal.count(Query(), "verdict") == {"clean": 5, "virus": 1}
     assert sum(journal.count(Query(), "verdict", 3).values()) == 3
     assert journal.count(Query(verdict="virus"), "state", 3) == {"rejected": 1}
+
+
+SECOND = ("ALTER TABLE messages ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'", "CREATE INDEX messages_colour ON messages (colour)")
+
+
+def migrated_until(path, statement: int, migrations) -> bool:
+    """Migrate in a child that is killed before its `statement`-th statement; whether it came to its end before."""
+    child = os.fork()
+    if not child:
+        count = 0
+
+        def trace(_sql: str) -> None:
+            nonlocal count
+            count += 1
+            if count == statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        connection = sqlite3.connect(path, isolation_level=None)
+        schema.MIGRATIONS = migrations
+        connection.set_trace_callback(trace)
+        schema.migrate(connection)
+        os._exit(0)
+    return not os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_a_migration_killed_at_any_statement_is_finished_by_the_next_start_and_loses_nothing(tmp_path, monkeypatch) -> None:
+    migrations = (*schema.MIGRATIONS, SECOND)
+    with_events = tmp_path / "old.db"
+    old = SqliteJournal(with_events)
+    old.append([judged(number) for number in range(5)], sync=True)
+    old.close()
+    for before, events in ((None, 0), (with_events, 5)):
+        for statement in range(1, 100):
+            path = tmp_path / f"{events}-{statement}.db"
+            if before:
+                path.write_bytes(before.read_bytes())
+            ended = migrated_until(path, statement, migrations)
+            with monkeypatch.context() as patched:
+                patched.setattr(schema, "MIGRATIONS", migrations)
+                journal = SqliteJournal(path)
+                assert journal.verify().events == events
+                assert len(journal.search(Query())) == events
+                assert journal._writer.execute("SELECT count(*) FROM messages WHERE colour = 'grey'").fetchone() == (events,)
+                journal.close()
+            if ended:
+                break
+        assert ended

@@ -319,7 +319,7 @@ def _place_files(staging: Path, site_file: Path, stamp: str, *, force: bool) -> 
         if target.exists():
             if read(target) == read(source) or (target != site_file and not force):
                 continue
-            kept = target.with_name(f"{target.name}.{stamp}")
+            kept = _beside(target, stamp)
             write_atomic(kept, read(target), stat.S_IMODE(target.stat().st_mode))
             yield kept
         make_directory(target.parent, 0o755)
@@ -336,7 +336,7 @@ def _place_state(source: Path, state: Path, stamp: str) -> Iterator[Path]:
         source.rename(state)
         sync_directory(state.parent)
         return
-    beside = state.with_name(f"{state.name}.{stamp}")
+    beside = _beside(state, stamp)
     source.rename(beside)
     exchange(beside, state)
     sync_directory(state.parent)
@@ -344,3 +344,9 @@ def _place_state(source: Path, state: Path, stamp: str) -> Iterator[Path]:
         yield beside
     else:
         beside.rmdir()
+
+
+def _beside(path: Path, stamp: str) -> Path:
+    """A free name for what was there before."""
+    names = (path.with_name(f"{path.name}.{stamp}{more}") for more in ("", *(f"-{number}" for number in range(2, 1000))))
+    return next(name for name in names if not name.exists())

@@ -113,6 +113,8 @@ class Reader(io.RawIOBase):
         self._source = source
         self._cipher = ChaCha20Poly1305(_derived(key, _exactly(source, NONCE), b"payload"))
         self._next = source.read(CHUNK + TAG)
+        if not self._next:
+            raise AgeError("the file is cut off")
         self._plain = b""
         self._number = 0
 
