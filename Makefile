@@ -34,3 +34,7 @@ deb: setup  ## the Debian package and its bill of materials, in dist/ (KEY=file 
 
 lock:  ## pin the dependencies again, with hashes
 	@scripts/lock
+
+docs: setup  ## the documentation as a web site, in dist/docs
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --clean
+	@echo "dist/docs/index.html"
