@@ -1,4 +1,4 @@
-"""`gatepost mail serve`: the mail gateway of a site.
+"""`gatepost mail`: the mail gateway of a site.
 
 Raises: nothing; what keeps it from starting is one sentence with a remedy and exit status 2.
 """
@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from gatepost.cli.multidrop import multidrop
 from gatepost.deploy.units.people import installed
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.services import alone
@@ -24,6 +25,8 @@ from gatepost.system.logs import to_stderr
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="rich")
 
 log = logging.getLogger(__name__)
+
+app.command()(multidrop)
 
 Process = Literal["keeper", "front", "scan", "watch"]
 SITE = Path("/etc/gatepost/site.toml")
