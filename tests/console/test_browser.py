@@ -2,57 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
-import time
-from collections.abc import Iterator
-
 import pytest
-import uvicorn
-from tests.support.console import HOSTILE, PASSWORD, SCRIPT, House
+from tests.support.browser import enter
+from tests.support.console import HOSTILE, SCRIPT, House
 from tests.support.journal import finding
 
-from gatepost.console.app import application
-from gatepost.console.rights import Role
 from gatepost.console.sessions import Link
-from gatepost.services.playground import free_port
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
-
-
-@pytest.fixture
-def address(home: House) -> Iterator[str]:
-    """The console, served."""
-    home.console.accounts.add("anna", Role.ADMINISTRATOR, PASSWORD)
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(application(home.console, ("127.0.0.1",)), port=port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-def enter(page, address: str) -> None:
-    page.goto(address + "/messages")
-    page.fill("#name", "anna")
-    page.fill("#password", PASSWORD)
-    page.press("#password", "Enter")
-    page.wait_for_url(address + "/messages")
 
 
 def test_a_hostile_mail_runs_nothing_and_fetches_nothing_on_any_screen(home: House, address: str, browser) -> None:

@@ -19,8 +19,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from gatepost.assess.form import FormError
+from gatepost.assess.interview import AnswerError
 from gatepost.cli.common import fail, printable
 from gatepost.cli.log import table
+from gatepost.integrity.check import CheckError
 from gatepost.journal.interface import JournalError, Query
 from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act.receipt import FIELD, ReceiptError, verify_receipt
@@ -31,6 +34,7 @@ from gatepost.services import keys
 from gatepost.services.gateway import StartError
 from gatepost.services.playground import Mailbox, Playground, free_port, tried
 from gatepost.services.pretend import PretendError, pretend
+from gatepost.services.pretend_host import pretend_host, pretend_interview
 from gatepost.site.model import Site
 from gatepost.system import logs
 
@@ -84,6 +88,7 @@ class Inbox:
 def demo(
     month: Annotated[Path | None, typer.Option(metavar="DIR", help="Instead: write a month of made-up mail for gatepost run here.")] = None,
     mails: Annotated[int, typer.Option(min=100, help="With --month: so many mails.")] = 20_000,
+    interview: Annotated[Path | None, typer.Option(metavar="FILE", help="With --month: a filled-in form of gatepost assess print.")] = None,
 ) -> None:
     """Send clean and infected mail through a real gateway here, in and out, and show what became of each. Takes a few seconds.
 
@@ -94,7 +99,7 @@ def demo(
         gatepost demo --month .run && gatepost run --site examples/widget/site.toml
     """
     if month is not None:
-        _pretend(month.resolve(), mails)
+        _pretend(month.resolve(), mails, interview)
         return
     console = Console(highlight=False)
     console.width = max(console.width, WIDTH)
@@ -105,12 +110,15 @@ def demo(
     raise typer.Exit(1 if unscanned else 0)
 
 
-def _pretend(folder: Path, mails: int) -> None:
+def _pretend(folder: Path, mails: int, interview: Path | None) -> None:
     """Fill the state of a tried site."""
     site, _notes = tried(Site.model_validate(WIDGET), folder, free_port(), free_port())
     try:
         count = pretend(site, datetime.now().astimezone(), mails)
-    except (PretendError, JournalError) as error:
+        pretend_host(site, folder)
+        if interview:
+            pretend_interview(site, interview)
+    except (AnswerError, CheckError, FormError, JournalError, PretendError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
