@@ -84,6 +84,7 @@ class SqliteJournal:
         self._lock = threading.Lock()
         self._readers = threading.local()
         self._since_anchor = 0
+        self._synchronous = False
         with _named(path):
             self._check_there()
             if not writes:
@@ -158,7 +159,11 @@ class SqliteJournal:
 
     def _check_same(self) -> None:
         """SQLite would write on into a file that has no name any more, and everything in it would be lost at its end."""
-        if not self._path.exists() or _identity(self._path) != self._file:
+        try:
+            same = _identity(self._path) == self._file
+        except FileNotFoundError:
+            same = False
+        if not same:
             raise JournalError("gone", f"the journal {self._path} is gone while Gatepost writes it; put it back, or restart Gatepost")
 
     def append(self, events: Sequence[Event], *, sync: bool) -> None:
@@ -167,13 +172,18 @@ class SqliteJournal:
             return
         with self._lock, _named(self._path):
             self._check_same()
-            # NORMAL leaves the write-ahead log to the system's own pace; FULL syncs it at commit, with all that was written before.
-            self._writer.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+            self._synchronise(sync=sync)
             with self._transaction():
                 self._insert(events)
             self._since_anchor += len(events)
             if self._since_anchor >= ANCHOR_EVERY:
                 self._anchor()
+
+    def _synchronise(self, *, sync: bool) -> None:
+        """NORMAL leaves the write-ahead log to the system's own pace; FULL syncs it at commit, with all that was written before."""
+        if self._synchronous is not sync:
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+            self._synchronous = sync
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -89,12 +89,14 @@ class Gate:
         except OverloadError:
             self.overloaded += 1
             return Answer(OVERLOADED)
+        ours = _has_ours(spool.view())
         findings, undone = ease(verdict.findings, self.modes)
-        verdict = replace(verdict, findings=findings)
-        contexts = self._contexts(envelope, directions, spool, undone)
+        if findings != verdict.findings:
+            verdict = replace(verdict, findings=findings)
+        contexts = self._contexts(envelope, directions, spool.view() if ours else b"", undone)
         judged = tuple(decide(findings, context, self._site.policy) for context in contexts)
         decisions = settle(judged)
-        if self._canaries and _has_ours(spool.view()) and (nonce := self._canaries.nonce(spool.view(), at)):
+        if self._canaries and ours and (nonce := self._canaries.nonce(spool.view(), at)):
             return canary.answer(nonce, verdict, decisions)
         if decisions and decisions[0].disposition is Disposition.TEMPFAIL and decisions[0].findings:
             self._complaints.waits(identifier, decisions[0].findings[0])
@@ -102,24 +104,25 @@ class Gate:
         cleaned = await cleaning.cleaned(mail, self._scanners, self._site.policy, self.modes)
         if cleaned:
             decisions = settle(judged, cleaned=True)
-        answer = combine(decisions, identifier, self._edits(decisions, spool), cleaned.content if cleaned else None)
+        answer = combine(decisions, identifier, self._edits(decisions, spool.view(), ours=ours), cleaned.content if cleaned else None)
         record = Record(identifier, at, envelope, verdict, decisions, answer.reply, self._handed_on, cleaned=cleaning.traces(cleaned))
         return await self._record(record, answer, spool)
 
     def _contexts(
-        self, envelope: Envelope, directions: Mapping[str, Direction], spool: Spool, undone: frozenset[Signature]
+        self, envelope: Envelope, directions: Mapping[str, Direction], ours: Buffer, undone: frozenset[Signature]
     ) -> tuple[Context, ...]:
+        """What the policy must know of each recipient; `ours` is the mail where it has a field of ours, which may allow it."""
         zone = self._perimeter.zone(envelope.client)
-        token = released(spool.view(), self._public_key, time.time()) if _has_ours(spool.view()) else None
+        leave = released(ours, self._public_key, time.time()) if ours else None
         return tuple(
-            Context(recipient, direction, zone, token.allows(recipient) if token else frozenset(), undone)
+            Context(recipient, direction, zone, leave.allows(recipient) if leave else frozenset(), undone)
             for recipient, direction in directions.items()
         )
 
-    def _edits(self, decisions: tuple[Decision, ...], spool: Spool) -> tuple[HeaderEdit, ...]:
+    @staticmethod
+    def _edits(decisions: tuple[Decision, ...], raw: Buffer, *, ours: bool) -> tuple[HeaderEdit, ...]:
         """Fields of our name that we did not write are taken out; spam is marked."""
-        raw = spool.view()
-        forged = receipt.strip_forged(field_names(raw)) if _has_ours(raw) else ()
+        forged = receipt.strip_forged(field_names(raw)) if ours else ()
         tagged = any(decision.tag for decision in decisions)
         subject = receipt.subject_tag(decisions, field_value(raw, "Subject")) if tagged else ()
         return (*forged, *receipt.spam_header(decisions), *subject)

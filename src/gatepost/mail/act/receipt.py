@@ -12,6 +12,7 @@ import binascii
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -58,6 +59,7 @@ def _engine(report: EngineReport) -> str:
     return f"{_word(report.name)}/{_word(report.version)}{age}{certified}:{report.state}"
 
 
+@lru_cache(1024)
 def _word(text: str) -> str:
     """A name that cannot be taken for anything else in the header."""
     return _WORD.sub("_", text)[:60]

@@ -70,6 +70,8 @@ def judged(
 
 def text(value: str) -> str:
     """A text that every store can hold: bytes that are not UTF-8 and lone surrogates as escapes, NUL as its sign."""
+    if value.isascii() and "\0" not in value:
+        return value
     return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\u2400")
 
 

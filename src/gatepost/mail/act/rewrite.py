@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from gatepost.mail.model import Buffer, HeaderEdit
 
 CHUNK = 128 * 1024
-_HEADER_END = re.compile(rb"(?:\A|(?<=\r\n))\r\n")
+_EMPTY_LINE = re.compile(rb"\r\n\r\n")
 _RECEIVED = re.compile(rb"(?im)^received[ \t]*:")
 _FIELD_NAME = re.compile(rb"(?m)^([!-9;-~]+)[ \t]*:")
 _NAME = re.compile(r"[!-9;-~]+")
@@ -23,8 +23,10 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 def header_block(content: Buffer) -> memoryview:
     """The header of a mail, without the empty line after it."""
     view = memoryview(content)
-    end = _HEADER_END.search(view)
-    return view[: end.start() if end else len(view)]
+    if bytes(view[:2]) == b"\r\n":
+        return view[:0]
+    end = _EMPTY_LINE.search(view)
+    return view[: end.start() + 2 if end else len(view)]
 
 
 def field_names(content: Buffer) -> list[str]:
