@@ -76,12 +76,12 @@ def normal(asked_for: Question, given: str | Sequence[Row]) -> Answer:
         return tuple(_row(asked_for, row) for row in rows)
     if not isinstance(given, str):
         raise AnswerError(f"{asked_for.id} is answered with a text, not with a table")
-    text = " ".join(given.split())
+    text = _plain(given)
     return _FORMS.get(asked_for.form, _text)(asked_for, text) if text else ""
 
 
 def _row(asked_for: Question, row: Mapping[str, str]) -> Row:
-    clean = {key: " ".join(str(value).split()) for key, value in row.items() if str(value).strip()}
+    clean = {key: text for key, value in row.items() if (text := _plain(str(value)))}
     for column in asked_for.columns:
         value = clean.get(column.key, "")
         if not value and not column.optional:
@@ -94,6 +94,11 @@ def _row(asked_for: Question, row: Mapping[str, str]) -> Row:
     if unknown:
         raise AnswerError(f"{asked_for.id} has no column {', '.join(sorted(unknown))}")
     return clean
+
+
+def _plain(text: str) -> str:
+    """One line without what no terminal should see; it stands in files and documents."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _date(text: str) -> dt.date:
