@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from pathlib import Path
 
@@ -131,12 +132,10 @@ def test_any_text_survives_the_file(answers: dict[str, str], who: str) -> None:
 
 
 @given(st.text())
-def test_any_text_is_an_assessment_or_an_error_with_words(text: str) -> None:
+def test_any_text_is_an_assessment_or_an_error_of_its_own(text: str) -> None:
     for read in (form.read, lambda given: interview.entered(Assessment(), given)):
-        try:
+        with contextlib.suppress(form.FormError, AnswerError):
             read(text)
-        except (form.FormError, AnswerError) as error:
-            assert str(error)
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
