@@ -87,6 +87,7 @@ def _false_alarm(visit: Visit) -> Any:
     if row is None:
         raise Refused(404, visit.words("This mail was not for this recipient."))
     visit.console.desk.tell(FALSE_ALARM, row.id, false_alarm(row, visit.user.name))
+    visit.console.accounts.note(visit.user.name, visit.client, "false alarm", f"{row.id} {row.recipient}")
     return {"done": "false-alarm", "id": row.id, "recipient": row.recipient}
 
 

@@ -47,6 +47,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX findings_name ON findings (name, message)",
         "CREATE INDEX findings_source ON findings (source, message)",
     ),
+    ("CREATE INDEX recipients_direction ON recipients (direction, message)",),
 )
 
 

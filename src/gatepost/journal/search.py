@@ -69,14 +69,19 @@ def _where(query: Query) -> tuple[str, str, list[Any]]:
     conditions = [*_message_conditions(query), *by_recipient, *_finding_conditions(query)]
     source = _JOIN
     if not (query.id or query.message_id or query.sender):
-        # A direction has no index: by it alone, all mail is read from the newest on, and the first page is there at once.
-        if query.recipient or (query.states and len(query.subject) < TRIGRAM):
+        if query.recipient or ((query.states or _is_direction_alone(query)) and len(query.subject) < TRIGRAM):
             source = _JOIN_BY_RECIPIENT
         elif len(query.subject) >= TRIGRAM:
             source = _JOIN_BY_SUBJECT
             conditions.insert(0, ("subjects MATCH ?", [_trigrams(query.subject)]))
     text = " AND ".join(condition for condition, _ in conditions) or "1"
     return source, text, [value for _, given in conditions for value in given]
+
+
+def _is_direction_alone(query: Query) -> bool:
+    """Whether the direction is all that narrows; beside anything else its index, which leads to half of all mail, would be a detour."""
+    others = (query.verdict, query.client, query.digest, query.finding, query.engine, query.since, query.until)
+    return bool(query.direction) and not any(others)
 
 
 def _trigrams(text: str) -> str:

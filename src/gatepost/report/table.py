@@ -9,6 +9,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from gatepost.report.story import printable
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -22,4 +24,5 @@ def csv_of(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _harmless(cell: str) -> str:
-    return "'" + cell if cell.startswith(_FORMULA) else cell
+    """Without what moves a cursor or turns the reading direction, and never a formula."""
+    return printable("'" + cell if cell.startswith(_FORMULA) else cell)

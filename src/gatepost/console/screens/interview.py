@@ -173,4 +173,5 @@ def answer_one(visit: Visit) -> dict[str, Any]:
         change(visit, lambda now: answered(now, name, visit.sent("answer")))
     except (AnswerError, FormError) as error:
         raise Refused(400, str(error)) from None
+    visit.console.accounts.note(visit.user.name, visit.client, "answered the interview", name)
     return {"done": "answer", "question": name}
