@@ -120,3 +120,17 @@ def test_without_a_selector_the_command_says_what_to_write(tmp_path: Path) -> No
 
     assert result.status == 2
     assert "[relay.dkim]" in result.errors
+
+
+def test_the_check_names_a_missing_key_and_the_command_that_makes_it(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(SITE + f'key = "{tmp_path}/gp1.private"\n[mail.milter]\nlisten = "unix:/run/gatepost/milter.sock"\n')
+
+    before = gatepost("relay", "check", "--site", str(site))
+    gatepost("relay", "dkim-key", "--site", str(site))
+    after = gatepost("relay", "check", "--site", str(site))
+
+    assert before.status == 1
+    assert f"{tmp_path}/gp1.private is missing" in before.output
+    assert "gatepost relay dkim-key" in before.output
+    assert "is missing" not in after.output

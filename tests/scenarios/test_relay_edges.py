@@ -29,6 +29,7 @@ certificate = "{certificate}"
 key = "{key}"
 policy = "{policy}"
 """
+INBOUND = ("carol@partner.example", ("bob@widget.example",))
 OUTBOUND = ("bob@widget.example", ("carol@partner.example",))
 
 
@@ -62,12 +63,14 @@ def test_mail_comes_in_and_goes_out_encrypted(home: Path, gateway: Callable[...,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", [INBOUND, OUTBOUND], ids=["inbound", "outbound"])
 def test_where_tls_is_required_mail_waits_for_a_server_without_it(
-    home: Path, gateway: Callable[..., Gateway], relay: Callable[..., Relay], sink: Sink
+    way: tuple[str, tuple[str, ...]], home: Path, gateway: Callable[..., Gateway], relay: Callable[..., Relay], sink: Sink
 ) -> None:
-    server = relay(gateway().milter, extra=with_tls(home, "required"))
+    extra = with_tls(home, "required") if way is OUTBOUND else '[mail.smtp.tls]\npolicy = "required"\n'
+    server = relay(gateway().milter, extra=extra)
 
-    assert send(server.port, CLEAN, *OUTBOUND)[0] == 250
+    assert send(server.port, CLEAN, *way)[0] == 250
     time.sleep(3)  # three runs of the queue
 
     assert sink.delivered == []

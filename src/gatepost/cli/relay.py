@@ -28,6 +28,7 @@ from gatepost.relay.compile import Role, remarks
 from gatepost.relay.dkim_key import DkimKeyError, make, public, record
 from gatepost.relay.imported import read
 from gatepost.relay.intent import RelayError, hostname
+from gatepost.relay.opendkim import PROGRAM as OPENDKIM
 from gatepost.relay.probe import Outcome, ProbeError, run
 from gatepost.relay.probes import probes
 from gatepost.relay.proposal import toml
@@ -94,7 +95,7 @@ def check(site: SiteOption = SITE, mta: MtaOption = None, role: RoleOption = "re
     """
     chosen = site_of(site)
     kind = "postfix" if role == "firewall" else mta or chosen.relay.mta
-    wrong = _lacks(kind) + _refused(_compiled(chosen, role, mta))
+    wrong = _lacks(kind) + (_unsigned(chosen) if role == "relay" else []) + _refused(_compiled(chosen, role, mta))
     for sentence in wrong:
         sys.stdout.write(f"{sentence}\n")
     if not wrong:
@@ -106,6 +107,17 @@ def _lacks(kind: str) -> list[str]:
     if kind == "postfix":
         return capability.postfix_lacks({name: _said(question) for name, question in capability.POSTFIX_QUESTIONS.items()})
     return capability.sendmail_lacks(_said(capability.SENDMAIL_QUESTION))
+
+
+def _unsigned(site: Site) -> list[str]:
+    """What would keep mail of our own waiting for its signature."""
+    dkim = site.relay.dkim
+    if dkim.selector is None:
+        return []
+    wrong = [] if Path(OPENDKIM).exists() else ["OpenDKIM, which relay.dkim asks for, is not installed; install Debian's package opendkim"]
+    if not Path(dkim.path()).exists():
+        wrong.append(f"{dkim.path()} is missing, so nothing would be signed and our own mail would wait; run gatepost relay dkim-key")
+    return wrong
 
 
 def _said(command: tuple[str, ...]) -> str:

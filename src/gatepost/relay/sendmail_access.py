@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from gatepost.relay.intent import Intent, RelayError
+from gatepost.relay.intent import Intent, RelayError, is_ipv6
 from gatepost.relay.text import Line, section
 
 MINUTE = 60
@@ -74,8 +74,22 @@ def _limits(wanted: Intent) -> Iterator[Line]:
 
 
 def _tls(wanted: Intent) -> Iterator[Line]:
-    policy = wanted.site.relay.tls.policy
-    rule = {"required": "TLS_Srv:\tENCR:128", "verified": "TLS_Srv:\tVERIFY:128", "none": "Try_TLS:\tNO", "opportunistic": ""}[policy]
-    if rule:
-        yield section("TLS")
-        yield Line(rule, f"relay.tls.policy of the site file is {policy}")
+    outer, inner = wanted.site.relay.tls.policy, wanted.site.mail.smtp.tls.policy
+    if {outer, inner} == {"opportunistic"}:
+        return
+    yield section("TLS")
+    if outer != "opportunistic":
+        yield Line(_rule(outer, ""), f"relay.tls.policy of the site file is {outer}")
+    shared = wanted.outbound.hosts if wanted.outbound and inner == "opportunistic" else ()
+    for host in sorted({host for _, hop in wanted.routes for host in hop.hosts} - set(shared)):
+        yield Line(_rule(inner, f"IPv6:{host}" if is_ipv6(host) else host), f"mail.smtp.tls.policy of the site file is {inner}")
+
+
+def _rule(policy: str, host: str) -> str:
+    """What is asked of the servers called `host`, of all when that is "". The more exact line counts."""
+    return {
+        "required": f"TLS_Srv:{host}\tENCR:128",
+        "verified": f"TLS_Srv:{host}\tVERIFY:128",
+        "none": f"Try_TLS:{host}\tNO",
+        "opportunistic": f"TLS_Srv:{host}\tOK",
+    }[policy]
