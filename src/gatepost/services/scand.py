@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import mmap
 import os
 import signal
 import time
@@ -95,7 +94,7 @@ def _answer(job: Job, descriptor: int | None, examine: Examine, limits: Limits) 
 def _clean(job: Job, order: Order, descriptor: int | None, limits: Limits) -> Cleaned | Spoiled:
     """Clean one mail. What the front gets is a copy, which nothing in here can change any more."""
     try:
-        return clean(_mapped(descriptor, job.size), order, Budget(limits, cpu=time.process_time, wall=time.monotonic))
+        return clean(_content(descriptor, job.size), order, Budget(limits, cpu=time.process_time, wall=time.monotonic))
     except (CleanError, BudgetError) as error:
         return Spoiled(str(error))
     except Exception as error:
@@ -108,7 +107,7 @@ def _clean(job: Job, order: Order, descriptor: int | None, limits: Limits) -> Cl
 
 def _one(job: Job, descriptor: int | None, examine: Examine) -> Verdict:
     try:
-        raw = _mapped(descriptor, job.size)
+        raw = _content(descriptor, job.size)
         return examine(raw, job.envelope, job.directions)
     except Exception as error:
         log.exception("the scan of a mail of %d bytes failed", job.size)
@@ -119,7 +118,14 @@ def _one(job: Job, descriptor: int | None, examine: Examine) -> Verdict:
             os.close(descriptor)
 
 
-def _mapped(descriptor: int | None, size: int) -> Buffer:
-    if descriptor is None or not size:
-        return b""
-    return memoryview(mmap.mmap(descriptor, size, prot=mmap.PROT_READ))
+def _content(descriptor: int | None, size: int) -> bytes:
+    """The mail's bytes, once: a map would stay in memory beside the copy that reading makes of it."""
+    chunks = []
+    at = 0
+    while descriptor is not None and at < size:
+        chunk = os.pread(descriptor, size - at, at)
+        if not chunk:
+            break
+        chunks.append(chunk)
+        at += len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import permutations
+from io import BytesIO
+from itertools import chain, permutations
 from typing import NamedTuple
 
 from gatepost.mail.parse import header, legacy, transfer, value, words
@@ -23,6 +24,7 @@ BARE_CR = re.compile(rb"\r(?!\n)")
 CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 _CRS = 8
+_STRETCH = 1 << 20  # bytes of which the lines are taken apart at a time: a line costs more memory than it has bytes
 _ENDS_BLANK = bytes.maketrans(b"\r\n", b"  ")
 _CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 127))
 _BLANK_CONTROLS = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
@@ -72,7 +74,19 @@ def each_line_end(mail: bytes) -> bytes:
 
 def only_crlf(mail: bytes) -> bytes:
     """A CR or LF that is not in a CRLF becomes a blank; a mail without CRLF stays."""
-    return b"\r\n".join(line.translate(_ENDS_BLANK) for line in mail.split(b"\r\n")) if b"\r\n" in mail else mail
+    if b"\r\n" not in mail:
+        return mail
+    out = BytesIO()
+    at = 0
+    while (end := mail.find(b"\r\n", at + _STRETCH)) >= 0:
+        out.write(_blank_but_crlf(mail[at:end]) + b"\r\n")
+        at = end + 2
+    out.write(_blank_but_crlf(mail[at:]))
+    return out.getvalue()
+
+
+def _blank_but_crlf(mail: bytes) -> bytes:
+    return b"\r\n".join(line.translate(_ENDS_BLANK) for line in mail.split(b"\r\n"))
 
 
 def without_nul(mail: bytes) -> bytes:
@@ -273,8 +287,10 @@ def _between(body: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
     """What stands between matches of a pattern that starts with the line end before a delimiter line."""
     text = b"\n" + body
     if pattern.search(text):
-        for piece in _pieces(text, pattern):
-            yield piece[1:].removesuffix(b"\r")
+        at = 0
+        for start, after in chain((match.span() for match in pattern.finditer(text)), ((len(text), 0),)):
+            yield text[at + 1 : start - text.endswith(b"\r", at + 1, start)]
+            at = after
 
 
 def loose(body: bytes, boundaries: tuple[bytes, ...]) -> Iterator[bytes]:

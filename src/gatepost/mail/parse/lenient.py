@@ -11,6 +11,8 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
+from io import BytesIO
+from itertools import islice
 
 import pybase64
 
@@ -20,7 +22,7 @@ _FOREIGN_BUT_PADDING = _FOREIGN.replace(b"=", b"")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _AS_ZERO = bytes.maketrans(_FOREIGN_BUT_PADDING, b"A" * len(_FOREIGN_BUT_PADDING))
 _BLANKS = b" \t\r\n\x0b\x0c\x00"
-_BREAKS = re.compile(rb"\r\n|\n|\r")
+_LINE = re.compile(rb"[^\r\n]+")
 _STRANGE_LINE = re.compile(rb"(?m)^[^\r\n]*[^A-Za-z0-9+/=\s\x00][^\r\n]*$")
 _SOFT_BREAK = re.compile(rb"=[ \t\x0b\x0c\x00]*(?:\r+\n|\n|\r|\Z)")
 _UNBROKEN = re.compile(rb"[A-Za-z0-9+/]*+={0,2}")
@@ -55,7 +57,13 @@ def groups(data: bytes) -> bytes:
 
 def lines(data: bytes) -> bytes:
     """Decode each line by itself."""
-    return b"".join(join_bits(line) for line in _BREAKS.split(data, _LINES))
+    out = BytesIO()
+    at = 0
+    for line in islice(_LINE.finditer(data), _LINES):
+        out.write(join_bits(line[0]))
+        at = line.end()
+    out.write(join_bits(data[at:]))
+    return out.getvalue()
 
 
 def quads(data: bytes) -> bytes:

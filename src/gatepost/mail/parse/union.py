@@ -26,7 +26,7 @@ _ITEMS_FLOOR = 20_000
 _ITEM_BYTES = 64
 _LARGE = 64 * KIB
 # Bytes of new content kept: the memory of a worker is small.
-_KEPT = 48 * MIB
+_KEPT = 32 * MIB
 _CONTROL = derive.CONTROL
 _PLAIN = "any-field"
 _MOST_VALUES = 64
