@@ -10,12 +10,10 @@ from __future__ import annotations
 import sqlite3
 
 from gatepost.journal.event import Event
+from gatepost.journal.rows import HELD, JUDGED, MESSAGE_COLUMNS, UNKEPT, mail_rows
 from gatepost.journal.states import STEPS, State, StateError, step
 
-JUDGED = "mail.judged"
-
-HELD = (State.QUARANTINED, State.ACCEPTED)
-"""Mail that is not at its end: its events are not forgotten."""
+_MESSAGE = f"INSERT INTO messages ({', '.join(MESSAGE_COLUMNS)}) VALUES ({', '.join('?' * len(MESSAGE_COLUMNS))})"  # noqa: S608 - constants
 
 
 def apply(connection: sqlite3.Connection, event: Event) -> None:
@@ -24,45 +22,20 @@ def apply(connection: sqlite3.Connection, event: Event) -> None:
         _judged(connection, event)
     elif event.kind in STEPS:
         _move(connection, event, STEPS[event.kind])
-    elif event.kind == "mail.unkept":
+    elif event.kind == UNKEPT:
         connection.execute("UPDATE messages SET kept = 0 WHERE id = ?", (event.subject,))
 
 
 def _judged(connection: sqlite3.Connection, event: Event) -> None:
-    data = event.data
-    found = connection.execute("SELECT number FROM messages WHERE id = ?", (event.subject,)).fetchone()
-    if found:
+    rows = mail_rows(event)
+    if connection.execute("SELECT number FROM messages WHERE id = ?", (event.subject,)).fetchone():
         raise StateError("this mail has been judged already")
-    findings = data.get("findings", ())
-    cursor = connection.execute(
-        "INSERT INTO messages (id, at, sender, sender_domain, subject, client, message_id, digest, size, verdict, reason, kept)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            event.subject,
-            event.at,
-            data["sender"].lower(),
-            domain(data["sender"]),
-            data.get("subject", ""),
-            data.get("client", ""),
-            data.get("message_id", ""),
-            data["digest"],
-            data["size"],
-            findings[0]["kind"] if findings else "clean",
-            findings[0]["name"] if findings else "",
-            bool(data.get("kept")),
-        ),
-    )
-    number = cursor.lastrowid
-    connection.execute("INSERT INTO subjects (rowid, subject) VALUES (?, ?)", (number, data.get("subject", "")))
-    for one in data["recipients"]:
-        address = one["address"].lower()
-        state = step(None, State(one["state"]))
-        connection.execute(
-            "INSERT OR IGNORE INTO recipients VALUES (?, ?, ?, ?, ?, ?)",
-            (number, address, domain(address), one["direction"], state, one["rule"]),
-        )
-    for one in findings:
-        connection.execute("INSERT INTO findings VALUES (?, ?, ?, ?)", (number, one["kind"], one["name"], one.get("source", "")))
+    number = connection.execute(_MESSAGE, rows.message).lastrowid
+    connection.execute("INSERT INTO subjects (rowid, subject) VALUES (?, ?)", (number, event.data.get("subject", "")))
+    for recipient in rows.recipients:
+        connection.execute("INSERT INTO recipients VALUES (?, ?, ?, ?, ?, ?)", (number, *recipient))
+    for finding in rows.findings:
+        connection.execute("INSERT INTO findings VALUES (?, ?, ?, ?)", (number, *finding))
 
 
 def _move(connection: sqlite3.Connection, event: Event, then: State) -> None:
@@ -75,12 +48,6 @@ def _move(connection: sqlite3.Connection, event: Event, then: State) -> None:
     connection.execute(
         "UPDATE recipients SET state = ? WHERE message = ? AND address = ?", (step(State(found[1]), then), found[0], address)
     )
-
-
-def domain(address: str) -> str:
-    """The domain of an address in lower case, with its at sign; "" for the null sender."""
-    _, at, after = address.lower().rpartition("@")
-    return at + after if at else ""
 
 
 def last_to_forget(connection: sqlite3.Connection, before: float) -> int | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from gatepost.journal.project import domain
+from gatepost.journal.rows import domain
 
 
 @dataclass(frozen=True, slots=True)

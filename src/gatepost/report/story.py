@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatepost.journal.event import Event
-from gatepost.journal.project import JUDGED
+from gatepost.journal.rows import JUDGED
 
 STEPS = {
     "mail.delivered": "taken by the next hop",

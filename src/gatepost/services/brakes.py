@@ -14,7 +14,7 @@ import msgspec
 
 from gatepost.journal.event import Event
 from gatepost.journal.interface import Journal, Query, Row
-from gatepost.journal.project import JUDGED
+from gatepost.journal.rows import JUDGED
 from gatepost.journal.states import State
 from gatepost.mail.act.contents import ContentError
 from gatepost.mail.act.quarantine import QuarantineError

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gatepost.console.desk import DeskError, Hit
 from gatepost.console.visit import Refused, Visit
 from gatepost.journal.event import Event
-from gatepost.journal.project import JUDGED
+from gatepost.journal.rows import JUDGED
 from gatepost.signatures.update import OLD, STALE
 
 NEWEST = 200

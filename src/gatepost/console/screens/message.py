@@ -7,7 +7,7 @@ from starlette.responses import Response
 from gatepost.console.rights import Right
 from gatepost.console.visit import Refused, Visit
 from gatepost.journal.interface import Query
-from gatepost.journal.project import JUDGED
+from gatepost.journal.rows import JUDGED
 from gatepost.mail.act.quarantine import RELEASABLE
 from gatepost.report.story import story
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gatepost.journal.event import Event
-from gatepost.journal.project import JUDGED
+from gatepost.journal.rows import JUDGED
 from gatepost.journal.states import State
 from gatepost.mail.model import Decision, Disposition, EngineReport, Envelope, Finding, Kind, PartSummary, Reply, Traces, Verdict
 
