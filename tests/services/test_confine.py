@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -124,5 +125,35 @@ def test_programs_that_unpack_work_in_the_jail(site: Site, tmp_path: Path) -> No
 
     verdict = scanned(site, tmp_path, attached(partition.ljust(510, b"\0") + b"\x55\xaa" + disk, "disk.img"))
 
+    assert not [finding for finding in verdict.findings if finding.name.startswith("program-")]
+    assert any("!" in part.path for part in verdict.parts)
+
+
+def udf(folder: Path, file: Path) -> list[str]:
+    """A disk whose file stands in the UDF tree alone."""
+    return ["genisoimage", "-quiet", "-udf", "-hide", "data.bin", "-o", str(folder / "packed"), str(file)]
+
+
+PACKERS: dict[str, Callable[[Path, Path], list[str]]] = {
+    "arj": lambda folder, file: ["arj", "a", "-e", "-y", str(folder / "packed.arj"), str(file)],
+    "lzop": lambda folder, file: ["lzop", "-q", "-o", str(folder / "packed"), str(file)],
+    "genisoimage": udf,
+}
+
+
+@pytest.mark.skipif(shutil.which("7z") is None, reason="needs 7z (Debian package 7zip or p7zip-full)")
+@pytest.mark.parametrize("program", PACKERS)
+def test_what_only_programs_open_is_opened_in_the_jail(program: str, site: Site, tmp_path: Path) -> None:
+    """ARJ and UDF by 7-Zip, LZO by lzop."""
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}")
+    file = tmp_path / "data.bin"
+    file.write_bytes(os.urandom(3000) + EICAR)
+    subprocess.run(PACKERS[program](tmp_path, file), check=True, capture_output=True)
+    (packed,) = tmp_path.glob("packed*")
+
+    verdict = scanned(site, tmp_path, attached(packed.read_bytes(), "a.bin"))
+
+    assert Kind.VIRUS in {finding.kind for finding in verdict.findings}
     assert not [finding for finding in verdict.findings if finding.name.startswith("program-")]
     assert any("!" in part.path for part in verdict.parts)
