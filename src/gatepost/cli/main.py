@@ -44,6 +44,7 @@ SUBJECTS = {
     "history": "every change of this machine, and how it ended",
     "why": "why a finding matters, and what to do",
     "firewall": "compile, prove, explain, apply the firewall",
+    "access": "open the firewall to its administrators for a time",
     "verify": "probe the real machine from outside and compare with what was declared",
     "verify-install": "is the installed program the one that was released",
     "integrity": "what changed that nobody meant to change",

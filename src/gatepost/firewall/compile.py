@@ -24,7 +24,7 @@ from gatepost.firewall.catalogue import (
 )
 from gatepost.firewall.declare import Allowed, End, Policy, Traffic, parse_rate
 from gatepost.firewall.formula import FLAG_BITS, ICMP, ICMP6, PROTOCOL_NAMES, TCP, UDP
-from gatepost.firewall.intent import BURST, impossible_outside, key
+from gatepost.firewall.intent import ADMITTED, BURST, impossible_outside, key
 from gatepost.site.network import FIREWALL
 
 TABLE = "gatepost"
@@ -77,7 +77,7 @@ def reload_text(compiled: Compiled, present: Iterable[tuple[str, str]]) -> str:
     return BASE + "\n".join([f"flush table inet {TABLE}", *kept, *removal, compiled.text])
 
 
-RUNNING = ("outside", "open", "rate_", "scan")
+RUNNING = ("outside", "open", "rate_", "scan", ADMITTED)
 """How the names of sets begin that fill while running: what they have learnt outlives a reload."""
 
 
@@ -205,6 +205,8 @@ class _Compiler:
                 self._running_set(f"outside{version}", version, 60)
             if settings.limits.connections:
                 self._running_set(f"open{version}", version, None)
+            if any(item.on_request for item in self.policy.allowed):
+                self._set(f"{ADMITTED}{version}", f"ipv{version}_addr", (), "; flags timeout")
 
     def _outside_limits(self) -> Iterator[str]:
         """What a source from outside must not exceed, whatever it asks for."""
@@ -250,8 +252,9 @@ class _Compiler:
             ends = self._ends(item, version, word)
             if ends is None:
                 continue
+            opened = f"{word} saddr @{ADMITTED}{version} " if item.on_request else ""
             for match in matches(item.traffic, version):
-                yield f'{status}{ends}{match} goto {name} comment "{item.id}"'
+                yield f'{status}{ends}{opened}{match} goto {name} comment "{item.id}"'
         if ("chain", name) in self.objects:
             return
         self._chain(name, self._special_rules(item))

@@ -18,7 +18,7 @@ from ipaddress import ip_network as parse_network
 from gatepost.firewall.catalogue import ICMP6_TYPES, ICMP_TYPES, SERVICES, IPNetwork, collapse
 from gatepost.firewall.formula import ICMP, ICMP6, TCP, UDP
 from gatepost.site.model import Site
-from gatepost.site.network import FIREWALL, Firewall, Flow, Publish, Service, Zone
+from gatepost.site.network import FIREWALL, Admin, Firewall, Flow, Publish, Service, Zone
 
 Path = tuple[str | int, ...]
 
@@ -63,7 +63,7 @@ class End:
 class Allowed:
     """One declared permission, resolved to one pair of ends. `public` holds the addresses under which it is offered by translation.
 
-    `offered` is true for every part of a published service, translated or not.
+    `offered` is true for every part of a published service, translated or not. What is `on_request` passes only while it is opened.
     """
 
     id: str
@@ -79,11 +79,12 @@ class Allowed:
     helper: str = ""
     public: tuple[IPNetwork, ...] = ()
     offered: bool = False
+    on_request: bool = False
 
     @property
     def plain(self) -> bool:
         """True when nothing but accepting is asked for."""
-        return not (self.log or self.rate or self.connections or self.helper)
+        return not (self.log or self.rate or self.connections or self.helper or self.on_request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +286,10 @@ class _Declaration:
         traffic = self._traffic(flow.services, (*path, "services"))
         if path[0] == "firewall" and any(end.zone != FIREWALL for end in destinations):
             self.wrong((*path, "to"), 'administrators\' access goes to "firewall"; other flows belong under [[flows]]')
+        if isinstance(flow, Admin) and flow.on_request and not all(end.networks for end in sources):
+            self.wrong(
+                (*path, "from"), "what is opened on request is opened for named hosts, not for whole zones: name the administrator's"
+            )
         if flow.helper and "ftp" not in flow.services:
             self.wrong((*path, "helper"), "the ftp helper follows FTP, so the services must name ftp")
         if flow.helper and not all(end.networks for end in (*sources, *destinations)):
@@ -310,6 +315,7 @@ class _Declaration:
             rate=parse_rate(item.rate),
             connections=item.connections,
             helper=item.helper if isinstance(item, Flow) else "",
+            on_request=isinstance(item, Admin) and item.on_request,
         )
 
     def _published(self, item: Publish, path: Path) -> list[Allowed]:

@@ -69,6 +69,8 @@ def _limits(item: Allowed) -> str:
         parts.append(f"at most {item.rate[0]} new connections a {item.rate[1]} from one source")
     if item.connections:
         parts.append(f"at most {item.connections} connections open at a time from one source")
+    if item.on_request:
+        parts.append("only while it is opened for a time")
     if item.log:
         parts.append(f'logged as "{item.log}"')
     if item.helper:

@@ -47,6 +47,8 @@ class _Export:
     def _raw(self) -> Iterator[str]:
         """Helpers are given here, because iptables can do it in this table only."""
         for item in self.policy.allowed:
+            if item.on_request:
+                raise ExportError(f'"{item.id}": only nftables opens a way for a time; leave on_request out, or use nftables')
             if item.helper:
                 raise ExportError(
                     f'"{item.id}": iptables gives a helper before it knows where a packet goes, so this cannot be proved; use nftables'

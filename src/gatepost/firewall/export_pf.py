@@ -158,6 +158,8 @@ def _tag(item: Allowed) -> str:
 
 def _rules(item: Allowed, way: str, version: int, ends: str, tail: str) -> Iterator[str]:
     """The rules of a permission for one IP version and one pair of addresses."""
+    if item.on_request:
+        raise ExportError(f'"{item.id}": only nftables opens a way for a time; leave on_request out, or use nftables')
     if item.helper:
         raise ExportError(f'"{item.id}": pf follows {item.helper} with a proxy only; leave the helper out, or use nftables')
     for what, extra in _traffic(item.traffic, version):

@@ -56,6 +56,9 @@ from gatepost.firewall.formula import (
 from gatepost.firewall.ruleset import Rewrite
 from gatepost.site.network import FIREWALL
 
+ADMITTED = "admitted"
+"""The sets of sources to whom the firewall is opened for a time, with the IP version behind the name."""
+
 BURST = 2
 """A limit lets through this many times its rate at once."""
 
@@ -209,13 +212,15 @@ def _suspended(policy: Policy, item: Allowed) -> Formula:
 
 def _permission(item: Allowed) -> Formula:
     """The packets that a permission lets pass, but for the interfaces and what limits the whole zone."""
-    if not item.rate and not item.connections:
+    if not item.rate and not item.connections and not item.on_request:
         return _ends(item)
     return both(_ends(item), either(both(family(version), *_limits(item, version)) for version in (4, 6)))
 
 
 def _limits(item: Allowed, version: int) -> Iterable[Formula]:
     """The conditions under which a permission is suspended, for one IP version."""
+    if item.on_request:
+        yield listed(f"{ADMITTED}{version}")
     if item.rate:
         yield Not(over_limit(f"rate_{key(item.id)}{version}", *item.rate, item.rate[0] * BURST))
     if item.connections:

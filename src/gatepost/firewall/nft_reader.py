@@ -107,7 +107,7 @@ class _Reader:
     def is_filled(self, family: str, table: str, name: str) -> bool:
         """True for a set that packets add to, or that forgets: its listing says nothing about a moment later."""
         found = self.tables[(family, table, name)]
-        return (family, table, name) in self.filled or "timeout" in found or "dynamic" in found.get("flags", [])
+        return (family, table, name) in self.filled or "timeout" in found or bool({"dynamic", "timeout"} & {*found.get("flags", [])})
 
 
 def _filled(rules: list[Json]) -> Iterator[tuple[str, str, str]]:

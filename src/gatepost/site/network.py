@@ -114,6 +114,12 @@ class Flow(Permission):
     helper: Literal["", "ftp"] = ""
 
 
+class Admin(Flow):
+    """An administrator's way to the firewall itself. With `on_request` it is shut until `gatepost access open` opens it for a time."""
+
+    on_request: bool = False
+
+
 class Publish(Permission):
     """A service of an inside host offered under public addresses: translation, passage, replies and the way back in, as one thing.
 
@@ -179,7 +185,7 @@ class Firewall(Section):
     `confirm` is the number of seconds after which an unconfirmed change is undone.
     """
 
-    admin: tuple[Flow, ...] = ()
+    admin: tuple[Admin, ...] = ()
     icmp: Icmp = Icmp()
     limits: Limits = Limits()
     scan: Scan = Scan()
