@@ -88,6 +88,14 @@ FAULTS = {
         '[mail.smtp.tls]\npolicy = "requird"\n',
         "site.toml:8: mail.smtp.tls.policy: 'requird' is not possible here\n    8 | policy = \"requird\"\n      = did you mean required?",
     ),
+    "points without spam": (
+        '[[policy.rules]]\nname = "x"\nfindings = ["virus"]\npoints = 3.0\nthen = "reject"\n',
+        (
+            "site.toml:10: policy.rules[0].points: only spam has points\n"
+            "   10 | points = 3.0\n"
+            "      = leave points out, or add spam to findings"
+        ),
+    ),
     "text for a list": (
         '[engines.yara]\ndirections = "inbound"\n',
         'site.toml:8: engines.yara.directions: must be a list in brackets\n    8 | directions = "inbound"',

@@ -167,6 +167,8 @@ def _rule(path: Path, rule: Rule) -> Iterator[Found]:
         yield (*path, "findings"), what, "choose quarantine for these, or leave them out"
     if rule.tag and rule.then not in DELIVERS:
         yield (*path, "tag"), "only delivered mail can be tagged", "leave tag out, or choose deliver"
+    if rule.points and "spam" not in rule.findings:
+        yield (*path, "points"), "only spam has points", "leave points out, or add spam to findings"
     for place, pattern in enumerate(rule.recipients):
         if "@" not in pattern:
             yield (*path, "recipients", place), f"{pattern!r} can never match an address", f"write *@{pattern}"

@@ -163,6 +163,8 @@ class Rule(Section):
     findings: tuple[KindName, ...] = Field(min_length=1)
     names: tuple[str, ...] = ()
     """Patterns for the finding's name, like Win.*"""
+    points: float = Field(default=0.0, ge=0)
+    """Of spam: the rule is for so many points and more. Below policy.spam.tag no rule is asked."""
     then: DispositionName
     """What happens."""
     tag: str = Field(default="", max_length=40, pattern=r"^[\x20-\x7e]*$")

@@ -117,6 +117,30 @@ def test_spam_is_tagged_and_held_by_points(score, disposition, tag, rule) -> Non
     assert (decision.disposition, decision.tag, decision.rule) == (disposition, tag, rule)
 
 
+@pytest.mark.parametrize(
+    ("recipient", "score", "disposition"),
+    [
+        ("sales@widget.example", 14.0, Disposition.DELIVER),
+        ("sales@widget.example", 24.0, Disposition.DELIVER),
+        ("sales@widget.example", 25.0, Disposition.QUARANTINE),
+        ("boss@widget.example", 5.9, Disposition.DELIVER),
+        ("boss@widget.example", 6.0, Disposition.QUARANTINE),
+        ("boss@widget.example", float("nan"), Disposition.QUARANTINE),
+        ("bob@widget.example", 14.0, Disposition.DELIVER),
+        ("bob@widget.example", 15.0, Disposition.QUARANTINE),
+    ],
+)
+def test_each_recipient_may_have_levels_of_spam_of_their_own(recipient: str, score: float, disposition: Disposition) -> None:
+    levels = (("sales@*", 25.0, "quarantine"), ("sales@*", 0.0, "deliver"), ("boss@*", 6.0, "quarantine"))
+    rules = tuple(
+        Rule(name=f"r{number}", recipients=(who,), findings=("spam",), points=points, then=then)
+        for number, (who, points, then) in enumerate(levels)
+    )
+    context = Context(recipient, Direction.INBOUND)
+
+    assert decide(one(Kind.SPAM, score), context, Policy(rules=rules)).disposition is disposition
+
+
 def test_a_virus_that_one_engine_saw_is_refused_though_another_did_not_look() -> None:
     found = (Finding(Kind.UNCHECKED, "icap"), Finding(Kind.VIRUS, "Eicar"))
     decision = decide(found, INBOUND, Policy())

@@ -133,6 +133,7 @@ def _matches(rule: Rule, finding: Finding, context: Context) -> bool:
         finding.kind in rule.findings
         and context.direction in rule.directions
         and (not rule.zones or context.zone in rule.zones)
+        and not (finding.kind is Kind.SPAM and finding.score < rule.points)
         and _like(context.recipient.lower(), rule.recipients)
         and _like(finding.name.lower(), rule.names)
     )
