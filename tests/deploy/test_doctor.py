@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gatepost.deploy.doctor import host, postfix, table
+from gatepost.deploy.doctor import host, licence, network, postfix, table
 from gatepost.deploy.doctor.check import Check, Machine, Running, Seen, Severity, error, examine, status, warning, well
 from gatepost.site.model import Site
 
@@ -94,3 +95,46 @@ def test_the_page_of_the_manual_has_every_check() -> None:
     rows = [f"| {check.name} | {check.about} |" for check in table.CHECKS]
 
     assert [row for row in rows if row not in (ROOT / "docs/doctor.md").read_text()] == []
+
+
+def test_a_site_that_takes_mail_by_milter_only_is_told_that_nobody_would_notice_a_milter_never_called(tmp_path: Path) -> None:
+    milter = {"milter": {"listen": "unix:/run/m.sock"}, "smtp": {"listen": ""}}
+    (seen,) = host.canary(made(mail=milter), Machine())
+    assert (seen.severity, "never called" in seen.text, "through" in seen.remedy) == (Severity.WARNING, True, True)
+    (seen,) = host.canary(made(mail=milter, canary={"through": "127.0.0.1:25"}), Machine())
+    assert seen.severity is Severity.WELL
+
+
+def test_a_dead_name_server_is_named_only_where_an_engine_needs_it(tmp_path: Path) -> None:
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1 port:1\n")
+    machine = Machine(resolv=resolv)
+    (seen,) = network.name_servers(made(engines={"authentication": {}}), machine)
+    assert (seen.severity, "engine authentication needs one" in seen.text) == (Severity.ERROR, True)
+    assert not list(network.name_servers(made(), machine))
+
+
+@pytest.mark.parametrize(
+    ("now", "kept", "severity"), [(0.0, True, Severity.ERROR), (2e9, False, Severity.WARNING), (2e9, True, Severity.WELL)]
+)
+def test_a_clock_before_this_program_or_without_a_time_server_is_named(now: float, kept: bool, severity: Severity) -> None:
+    (seen,) = host.clock(made(), Machine(now=lambda: now, synchronised=lambda: kept))
+    assert seen.severity is severity
+
+
+@pytest.mark.parametrize(
+    ("days", "said", "severity"),
+    [(31, "runs until", "well"), (30, "within 30", "warning"), (7, "within 7", "warning"), (-1, "is over", "error")],
+)
+def test_a_licence_is_told_of_before_it_ends(days: int, said: str, severity: str) -> None:
+    today = dt.date(2026, 6, 1)
+    at = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC).timestamp()
+    site = made(engines={"yara": {"licence_until": today + dt.timedelta(days)}})
+    (seen,) = licence.licences(site, Machine(now=lambda: at))
+    assert (seen.severity, said in seen.text) == (severity, True)
+
+
+def made(**changes: dict[str, object]) -> Site:
+    """A site with a few changes."""
+    values: dict[str, dict[str, object]] = {"site": {"name": "x"}, "mail": {"domains": ["widget.example"], "next_hop": "192.0.2.1:25"}}
+    return Site.model_validate(values | {key: values.get(key, {}) | change for key, change in changes.items()})

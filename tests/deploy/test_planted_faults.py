@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -316,9 +317,13 @@ def old_clamd(request: bytes) -> bytes:
 
 
 def old_set(plant: Plant) -> None:
+    _set(plant, time.time() - 30 * 3600 - 60)
+
+
+def _set(plant: Plant, made: float) -> None:
     spoilt(lambda _state: None)(plant)
     store = Store(plant.state / "signatures/own")
-    manifest = Manifest({"own.yar": hashlib.sha256(b"").hexdigest()}, 1, time.time() - 30 * 3600 - 60)
+    manifest = Manifest({"own.yar": hashlib.sha256(b"").hexdigest()}, 1, made)
     with store.locked(), store.staged(manifest, {"own.yar": b""}) as staged:
         store.take(staged)
     plant.set(extra='[signatures.own]\nkind = "yara"\nsource = "/nonexistent"')
@@ -348,6 +353,37 @@ def future(state: Path) -> None:
     journal = SqliteJournal(state / "journal.sqlite")
     journal.append([Event(time.time() + 10_000, "engine.certified", "yara")], sync=True)
     journal.close()
+
+
+def happened(kind: str, subject: str, at: float, **data: object) -> Fault:
+    """An event in a copy of the running gateway's journal, `at` seconds from now."""
+
+    def append(state: Path) -> None:
+        journal = SqliteJournal(state / "journal.sqlite")
+        journal.append([Event(time.time() + at, kind, subject, data)], sync=True)
+        journal.close()
+
+    return spoilt(append)
+
+
+def set_of_tomorrow(plant: Plant) -> None:
+    _set(plant, time.time() + 30 * 3600)
+
+
+def small_disk(plant: Plant) -> None:
+    plant.state.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20m,mode=700", "tmpfs", plant.state], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    plant.cleanup.callback(subprocess.run, ["umount", plant.state], check=True)
+    spoilt(lambda _state: None)(plant)
+
+
+def strange_key(state: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a file away")
+    os.chown(state / "keys/receipts.key", 65_534, 65_534)
 
 
 def locked(plant: Plant) -> None:
@@ -484,6 +520,35 @@ BY_THE_DOCTOR: dict[str, tuple[Fault, str, str, str]] = {
     "a certificate expires soon": (soon, "certificate", "expires in ", "renew it"),
     "a key of another certificate": (strange_certificate, "certificate", "is not the key of", "belongs together"),
     "too many workers for the memory": (site(workers=5000), "memory", "5000 scan workers may need", "lower mail.workers"),
+    "everybody may write the site file": (
+        lambda plant: plant.file("site.toml").chmod(0o666),
+        "rights",
+        "everybody may write",
+        "chmod 644",
+    ),
+    "a key belongs to somebody else": (spoilt(strange_key), "keys", "belongs to user 65534", "chown --reference="),
+    "the disk is nearly full": (small_disk, "disk", "are free below", "make room"),
+    "a licence is over": (
+        site(extra="[engines.yara]\nlicence_until = 2020-01-01"),
+        "licence",
+        "yara: its licence is over since 2020-01-01",
+        "renew it",
+    ),
+    "the canary is switched off": (site(extra="[canary]\nenabled = false"), "canary", "is switched off", "enabled = true"),
+    "the clock is behind": (set_of_tomorrow, "clock", "signatures were made 30 hours in its future", "timedatectl set-ntp true"),
+    "a signature is braked": (
+        happened("signatures.braked", "Win.Broad", -60, engine="clamav"),
+        "signature brake",
+        "the signature Win.Broad of clamav hits so much",
+        "gatepost signatures undo Win.Broad",
+    ),
+    "an alert did not leave": (
+        happened("alert.failed", "alerts", 0, what="alert", why="550 no such user"),
+        "alerts",
+        "the last alert did not leave: 550",
+        "mail.virusalerts",
+    ),
+    "the backup is forgotten": (happened("backup.made", "backup", -20 * 86_400), "backup", "is 20 days old", "gatepost backup FILE"),
     "too few open files": (lambda plant: setattr(plant, "descriptors", 200), "descriptors", "may open 200 files only", "LimitNOFILE"),
 }
 

@@ -221,10 +221,8 @@ def _validity(path: str, certificate: x509.Certificate, now: datetime) -> Seen:
 
 
 def name_servers(site: Site, machine: Machine) -> Iterator[Seen]:
-    """Whether a name server answers, where somebody needs one."""
+    """Whether a name server answers, where an engine needs one. Of a next hop without address `next_hops` tells."""
     wanted = [f"engine {name}" for name, engine in site.engines.items() if engine.enabled and (engine.kind or name) == "authentication"]
-    hops = (site.mail.next_hop, site.mail.outbound, *site.mail.routes.values())
-    wanted += [f"next hop {written}" for written in dict.fromkeys(filter(None, hops)) if _needs_name(site, written)]
     if not wanted:
         return
     try:
@@ -234,12 +232,7 @@ def name_servers(site: Site, machine: Machine) -> Iterator[Seen]:
     except (DNSException, OSError) as cause:
         yield error(
             f"no name server of {machine.resolv} answers, and {wanted[0]} needs one: {cause}",
-            f"correct {machine.resolv}, let the firewall pass DNS, or write next hops as addresses or hosts of the site",
+            f"correct {machine.resolv}, or let the firewall pass DNS; without, mail is judged as if nothing could be known of its sender",
         )
     else:
         yield well("a name server answers")
-
-
-def _needs_name(site: Site, written: str) -> bool:
-    host = parse_endpoint(written, 25).host
-    return host not in site.hosts and host != "localhost" and ":" not in host and not host.replace(".", "").isdigit()

@@ -42,5 +42,5 @@ CHECKS = (
     Check("memory", "all scan workers fit into memory", host.memory),
     Check("descriptors", "a process may open enough files", host.descriptors),
     Check("clock", "the clock is kept right, and no signature is from the future", host.clock),
-    Check("name servers", "a name server answers, where an engine or a next hop needs one", network.name_servers),
+    Check("name servers", "a name server answers, where an engine needs one", network.name_servers),
 )
