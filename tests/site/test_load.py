@@ -91,7 +91,7 @@ FAULTS = {
     "points without spam": (
         '[[policy.rules]]\nname = "x"\nfindings = ["virus"]\npoints = 3.0\nthen = "reject"\n',
         (
-            "site.toml:10: policy.rules[0].points: only spam has points\n"
+            "site.toml:10: policy.rules[1].points: only spam has points\n"
             "   10 | points = 3.0\n"
             "      = leave points out, or add spam to findings"
         ),
