@@ -17,6 +17,7 @@ A decoder's bug strikes in our process, which is why workers are jailed. The lib
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import tempfile
 import time
@@ -124,7 +125,7 @@ class _Loaded:
         _check_numbers(self._library, self._engine)
         self._configure(setup)
         self._fill(setup.database)
-        self.info = self._describe()
+        self.info = self._describe(_listed(Path(setup.database)))
 
     def scan(self, data: bytes | memoryview, options: _ScanOptions) -> str | None:
         """Scan one content: the name of a signature, or None for clean. Raises EngineError."""
@@ -171,11 +172,11 @@ class _Loaded:
             raise EngineError(f"libclamav: {database} holds no signatures; run freshclam")
         self._must(self._library.cl_engine_compile(self._engine), "cannot compile the signatures")
 
-    def _describe(self) -> EngineInfo:
+    def _describe(self, listed: str) -> EngineInfo:
         version = (self._library.cl_retver() or b"").decode("utf-8", "replace")
         mark = self._library.cl_engine_get_num(self._engine, _DB_VERSION, None)
         at = self._library.cl_engine_get_num(self._engine, _DB_TIME, None)
-        return EngineInfo(f"libclamav {version}", str(mark) if mark > 0 else "", float(max(at, 0)))
+        return EngineInfo(f"libclamav {version}", str(mark) if mark > 0 else listed, float(max(at, 0)))
 
     def _must(self, status: int, what: str) -> None:
         if status != _CLEAN:
@@ -183,6 +184,13 @@ class _Loaded:
 
     def _said(self, status: int) -> str:
         return (self._library.cl_strerror(status) or b"").decode("utf-8", "replace") or f"status {status}"
+
+
+def _listed(database: Path) -> str:
+    """A mark for signatures without a version of ClamAV's own, such as one's own: it changes when a file does."""
+    files = sorted(database.iterdir()) if database.is_dir() else [database]
+    seen = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+    return "own-" + hashlib.sha256(repr(seen).encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=4)
