@@ -80,3 +80,22 @@ def test_an_honest_page_has_no_finding(page: bytes) -> None:
 @pytest.mark.parametrize("kind", ["GIF89a\x01\0\x01\0", "<html><body>hello</body></html>\r\n", "RIFF$\0\0\0WAVEfmt ", "BM"])
 def test_an_archive_behind_anything_is_found(kind: str) -> None:
     assert caught(unpack(kind.encode("latin-1") + bytes(20) + FILE, "photo.gif"))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        b"=cmd|'/C calc'!A0,1\r\n",
+        b"name,value\r\nx,\"=MSEXCEL|'\\..\\..\\..\\Windows\\System32\\cmd.exe /c calc.exe'!''\"\r\n",
+        b"1;@SUM(1+1)*cmd|'/C powershell'!A0\n",
+    ],
+)
+def test_a_cell_that_starts_a_program_is_suspect(cells: bytes) -> None:
+    assert [finding.name for finding in unpack(cells, "orders.csv").findings] == ["cell-starts-program"]
+
+
+@pytest.mark.parametrize(
+    "cells", [b"a,b\r\n=A1+B1,='Sheet 2'!A1\r\n", b"=IF(A1='x'|'y')\r\n", b"-a | b 'c'! d\r\n" * 1000, b"=" * 100_000 + b"'!"]
+)
+def test_an_honest_table_has_no_finding(cells: bytes) -> None:
+    assert not unpack(cells, "orders.csv").findings

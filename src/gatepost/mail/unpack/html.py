@@ -56,6 +56,7 @@ _REWRITES = tuple(
     for unpack in (b"unescape(", b"atob(", b"window.atob(", b"decodeuricomponent(", b"string.fromcharcode(")
 )
 _STRETCH = 1 << 20
+_CELL = re.compile(rb"(?:^|[,;\t\"\n])[ \t\"]{0,8}[=+@-][^|\r\n,;]{0,64}\|[ \t]{0,8}'[^'\r\n]{1,500}'!")
 _PIECES = re.compile(rb"[\"'`]\+[\"'`]")
 _MASKED = re.compile(  # a letter, a digit, ":" or "<" by number or name (HTML 13.2.5.72)
     rb"&#(?:x0*(?:3[0-9ac]|[46][1-9a-f]|[57][0-9a])|0*(?:4[89]|5[0-8]|60|6[5-9]|[78]\d|90|9[789]|1[01]\d|12[012]))(?:;|(?![0-9a-f]))"
@@ -99,8 +100,10 @@ def read_script(opened: Opened) -> Iterator[Member]:
 
 
 def read_text(opened: Opened) -> Iterator[Member]:
-    """A plain text, which may quote or be anything."""
+    """A plain text, which may quote or be anything; as a file with cells it may tell a spreadsheet to start a program."""
     text = bare(bytes(opened.body))
+    if opened.part.names and b"'!" in text and _CELL.search(text):
+        opened.find(Kind.SUSPECT, "cell-starts-program", "a spreadsheet that opens this text is told to ask another program (DDE)")
     yield from _literals(opened, text, script=b"=" in text and (b"'" in text or b'"' in text))
 
 
