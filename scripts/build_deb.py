@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, not a package
 """Makes the Debian package and its bill of materials in dist/: `python scripts/build_deb.py [KEYFILE]`.
 
 What it does: builds the wheel; installs it with the pinned, hash-checked dependencies below /usr/lib/gatepost for Debian's own Python;
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gatepost import __version__
 from gatepost.deploy.installed import made, sealed
 from gatepost.deploy.units.compile import sysusers, tmpfiles
+from gatepost.deploy.units.people import PEOPLE
 from gatepost.integrity.sign import Signer, load_key
 from gatepost.site.model import Site
 
@@ -28,14 +30,20 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements/run.txt"
 PREFIX = Path("usr/lib/gatepost")
 PYTHON = "python3.11"
-DEPENDS = "python3 (>= 3.11), python3 (<< 3.12), libarchive13, libseccomp2, adduser | systemd"
-RECOMMENDS = "nftables, postfix, clamav-daemon, p7zip-full, conntrack, logrotate, libpangoft2-1.0-0"
-POSTINST = """#!/bin/sh
+DEPENDS = "python3 (>= 3.11), python3 (<< 3.12), libarchive13, libseccomp2, systemd | adduser"
+RECOMMENDS = "ca-certificates, nftables, postfix, clamav-daemon, p7zip-full, conntrack, logrotate, libpangoft2-1.0-0"
+POSTINST = f"""#!/bin/sh
 set -e
 if [ "$1" = configure ]; then
     if command -v systemd-sysusers >/dev/null; then
         systemd-sysusers gatepost.conf
         systemd-tmpfiles --create gatepost.conf || true
+    else
+        addgroup --system --quiet gatepost
+        for user in {" ".join(one.name for one in PEOPLE)}; do
+            adduser --system --quiet --group --no-create-home --home /nonexistent "$user"
+            adduser --quiet "$user" gatepost
+        done
     fi
     install -d -m 0755 /etc/gatepost
 fi

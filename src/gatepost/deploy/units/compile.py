@@ -24,8 +24,9 @@ UNITS = Path("/etc/systemd/system")
 SYSUSERS, TMPFILES = Path("/etc/sysusers.d/gatepost.conf"), Path("/etc/tmpfiles.d/gatepost.conf")
 ROTATED = Path("/etc/logrotate.d/gatepost")
 
-PREPARE = Activation("users and folders", commands=(("systemd-sysusers", str(SYSUSERS)), ("systemd-tmpfiles", "--create", str(TMPFILES))))
-"""Users and folders are never taken away: files of theirs may lie about."""
+MAKE = 'command -v systemd-sysusers >/dev/null || exit 0; systemd-sysusers "$1" && systemd-tmpfiles --create "$2"'
+PREPARE = Activation("users and folders", commands=(("/bin/sh", "-c", MAKE, "users", str(SYSUSERS), str(TMPFILES)),))
+"""Users and folders are never taken away: files of theirs may lie about. In a container without systemd the package has made them."""
 
 SETTLE = Activation(
     "systemd",

@@ -133,8 +133,8 @@ def doctor(site: Site) -> Iterator[Unit]:
 
 
 def digest(site: Site) -> Iterator[Unit]:
-    """Mails each recipient once a day what is held for them; needs a console to release it in."""
-    if not site.console.listen:
+    """Mails each recipient once a day what is held for them; needs a console to release it in, which does it itself where it is told how often."""
+    if not site.console.listen or site.console.digest:
         return
     yield service(
         "gatepost-digest",
