@@ -88,6 +88,8 @@ class QuarantineDesk:
         self.journal.append([Event(NOW, kind, subject, data)], sync=True)
 
     def post(self, recipient: str, content: bytes) -> None:
+        if self.broken:
+            raise DeskError("the next hop does not answer")
         self.sent.append((Envelope("", (recipient,)), content))
 
     def release(self, identifier: str, address: str, by: str) -> None:
@@ -143,6 +145,7 @@ class House:
     quarantine: Quarantine
     desk: QuarantineDesk
     clock: Clock
+    database: Database
 
     def hold(self, number: int, raw: bytes, addresses: tuple[str, ...] = ("joe@widget.example",), **changes: Any) -> str:
         """Put a mail into the quarantine; gives its id."""
@@ -201,4 +204,4 @@ def house(folder: Path) -> House:
     console = Console(
         site, journal, contents, desk, Accounts(database, clock), sessions, clock, Passkeys(database, sessions, clock, "Company Widget")
     )
-    return House(console, journal, quarantine, desk, clock)
+    return House(console, journal, quarantine, desk, clock, database)

@@ -15,6 +15,7 @@ from gatepost.console.accounts import AccountError, Accounts
 from gatepost.console.digest import digests
 from gatepost.console.rights import Role
 from gatepost.console.sessions import Link, Sessions
+from gatepost.report.story import KINDS
 from gatepost.services import consoled
 from gatepost.services.consoled import ConsoleError
 from gatepost.services.outbox import NotSentError, send
@@ -70,7 +71,9 @@ def digest(
     site: SiteOption = SITE,
     hours: Annotated[float, typer.Option(min=0.1, help="Tell of what was held in the last so many hours.")] = 24.0,
 ) -> None:
-    """Mail each recipient what is held for them, with one-time links to release advertising. For a timer, every so many hours.
+    """Mail each recipient what is held for them, with one-time links to release advertising.
+
+    The console does it by itself, as often as [console.digest] of the site file says for each kind of finding.
 
     Example:
 
@@ -78,7 +81,8 @@ def digest(
     """
     declared = site_of(site)
     sessions = Sessions(consoled.database(declared), time.time, declared.console.idle, declared.console.longest)
-    mails = digests(declared, journal_of(declared), sessions, consoled.address(declared), time.time(), hours * 3600)
+    now = time.time()
+    mails = digests(declared, journal_of(declared), sessions, consoled.address(declared), now, dict.fromkeys(KINDS, now - hours * 3600))
     try:
         for envelope, content in mails:
             send(declared, envelope, content)

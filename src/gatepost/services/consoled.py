@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -23,6 +24,7 @@ from gatepost.console.accounts import Accounts
 from gatepost.console.app import application
 from gatepost.console.database import Database
 from gatepost.console.desk import DeskError, Forecast, Hit, Light, Provider
+from gatepost.console.digest import Rounds
 from gatepost.console.passkeys import Passkeys
 from gatepost.console.sessions import Sessions
 from gatepost.console.visit import Console
@@ -71,6 +73,10 @@ log = logging.getLogger(__name__)
 
 TICKS = 100
 """Between two signs of life for the service manager; uvicorn has ten ticks a second."""
+
+
+ROUND = 30.0
+"""Seconds between two looks whether somebody is to be told what is held."""
 
 
 class ConsoleError(Exception):
@@ -257,11 +263,24 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+def _tell(rounds: Rounds) -> None:
+    """Tell recipients what is held for them, whenever it is time, for ever."""
+    while True:
+        try:
+            rounds.go()
+        except (DeskError, JournalError, sqlite3.Error) as error:
+            log.warning("no digests now: %s", error)
+        time.sleep(ROUND)
+
+
 def run(site: Site) -> None:
     """Serve until SIGTERM."""
+    made = console(site)
+    if site.console.digest:
+        threading.Thread(target=_tell, args=(Rounds(made, database(site), address(site)),), daemon=True).start()
     endpoint = parse_endpoint(site.console.listen or "", 8080)
     config = uvicorn.Config(
-        application(console(site), hosts(site)),
+        application(made, hosts(site)),
         host=endpoint.host,
         port=endpoint.port,
         ssl_certfile=site.console.certificate,
