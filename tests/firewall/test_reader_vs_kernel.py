@@ -18,3 +18,17 @@ def test_readers_and_kernel_agree_on_random_rules(as_root: None, needs_nft: None
     assert tally.wrong == []
     assert tally.passed > 300
     assert tally.passed < tally.packets
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("kind", ["nft-iptables", "legacy-iptables"])
+def test_the_reader_of_iptables_and_the_kernel_agree_on_random_rules(as_root: None, kind: str) -> None:
+    variant = kind.removesuffix("-iptables")
+    if shutil.which("conntrack") is None or shutil.which(f"ip6tables-{variant}-restore") is None:
+        pytest.skip(f"needs conntrack and iptables-{variant}")
+    from tests.firewall.long.reader_vs_kernel import run
+
+    tally = run(1000, seed=3, each=250, kind=kind)
+
+    assert tally.wrong == []
+    assert 50 < tally.passed < tally.packets

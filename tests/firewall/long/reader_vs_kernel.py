@@ -1,6 +1,7 @@
 """Random rule sets and random packets: what the readers and the two checkers say, against what the kernel does.
 
-`python -m tests.firewall.long.reader_vs_kernel [PACKETS] [SEED]`; needs root and nft. Prints each disagreement and a summary.
+`python -m tests.firewall.long.reader_vs_kernel [PACKETS] [SEED] [nft|nft-iptables|legacy-iptables]`; needs root and that program. Prints
+each disagreement and a summary.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import time
 from dataclasses import dataclass, field, replace
 
 from gatepost.firewall.formula import Packet
+from gatepost.firewall.iptables_reader import read_save
 from gatepost.firewall.nft_reader import read_nft
+from gatepost.firewall.reading import merged
 from gatepost.firewall.ruleset import Ruleset, follow
 from gatepost.firewall.solve import Solver
 from gatepost.firewall.space import Space, names_in
 from gatepost.firewall.words import packet_text
 from tests.support.netlab import Bench, Seen, bench, route
 from tests.support.rulegrammar import Grammar
+from tests.support.savegrammar import SavedGrammar
 
 BATCH = 500
 
@@ -72,8 +76,25 @@ def member(space: Space, packets, packet: Packet) -> bool:
     return space.bdd.let(values, packets) == space.bdd.true
 
 
-def check(lab: Bench, text: str, grammar: Grammar, count: int, tally: Tally) -> None:
-    ruleset = read_nft(lab.load(text))
+def loaded(lab: Bench, grammar: Grammar, kind: str) -> tuple[Ruleset, str]:
+    """A random rule set that the kernel has taken, as the reader reads it back, and its text."""
+    if not isinstance(grammar, SavedGrammar):
+        text = grammar.ruleset()
+        return read_nft(lab.load(text)), text
+    read, texts = [], []
+    lab.inside("conntrack", "-F")
+    variant = kind.removesuffix("-iptables")
+    for version, program in ((4, "iptables"), (6, "ip6tables")):
+        for table, chain in (("mangle", "PREROUTING"), ("nat", "PREROUTING")):
+            lab.inside(f"{program}-{variant}", "-t", table, "-F", chain)
+        lab.inside(f"{program}-{variant}-restore", text=grammar.saved(version))
+        texts.append(lab.inside(f"{program}-{variant}-save"))
+        read.append(read_save(texts[-1], version))
+    return merged(*read), "\n".join(texts)
+
+
+def check(lab: Bench, kind: str, grammar: Grammar, count: int, tally: Tally) -> None:
+    ruleset, text = loaded(lab, grammar, kind)
     sets = diagrams(ruleset)
     tally.rulesets += 1
     for start in range(0, count, BATCH):
@@ -110,19 +131,23 @@ def judge(ruleset, sets, packet, local, seen: Seen | None, tally: Tally, text: s
         tally.wrong.append(f"{'; '.join(says)}: {packet_text(replace(packet, holds=frozenset()))}\n{text}")
 
 
-def run(packets: int, seed: int = 1, each: int = 1000) -> Tally:
-    """Send so many packets over random rule sets."""
+def run(packets: int, seed: int = 1, each: int = 1000, kind: str = "nft") -> Tally:
+    """Send so many packets over random rule sets of one kind."""
     tally = Tally()
     with bench() as lab:
         while tally.packets < packets:
-            grammar = Grammar(seed * 1_000_003 + tally.rulesets)
-            check(lab, grammar.ruleset(), grammar, min(each, packets), tally)
+            grammar = (Grammar if kind == "nft" else SavedGrammar)(seed * 1_000_003 + tally.rulesets)
+            check(lab, kind, grammar, min(each, packets), tally)
     return tally
 
 
 if __name__ == "__main__":
     begun = time.monotonic()
-    done = run(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000, int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    done = run(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 100_000,
+        int(sys.argv[2]) if len(sys.argv) > 2 else 1,
+        kind=sys.argv[3] if len(sys.argv) > 3 else "nft",
+    )
     for one in done.wrong[:20]:
         print(one)
     print(
