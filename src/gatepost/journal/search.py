@@ -1,4 +1,4 @@
-"""SQL for questions to the journal; pure: texts and parameters out, rows into values.
+"""SQL for questions to the journal in SQLite, and the conditions that every store shares; pure: texts and parameters out, rows into values.
 
 Not its job: running it (`store`).
 Raises: nothing.
@@ -12,8 +12,10 @@ from gatepost.journal.interface import Column, Query, Row
 from gatepost.journal.states import State
 
 Sql = tuple[str, list[Any]]
+Condition = tuple[str, list[Any]]
+"""A part of a WHERE with `?` for each of its values."""
 
-_COLUMNS = (
+COLUMNS = (
     "number, id, at, sender, address, messages.subject, client, message_id, digest, size, direction, verdict, rule, reason, state, kept"
 )
 _JOIN = "FROM messages CROSS JOIN recipients ON message = number"
@@ -50,7 +52,7 @@ def newest_sql(kind: str, limit: int) -> Sql:
 def search_sql(query: Query) -> Sql:
     """Rows for `query`, newest first. Numbers of messages rise with time, so every index ends in one and gives the order for nothing."""
     source, conditions, values = _where(query)
-    return f"SELECT {_COLUMNS} {source} WHERE {conditions} ORDER BY {_ORDERS[source]} LIMIT ?", [*values, query.limit]
+    return f"SELECT {COLUMNS} {source} WHERE {conditions} ORDER BY {_ORDERS[source]} LIMIT ?", [*values, query.limit]
 
 
 def count_sql(query: Query, by: Column = "state", most: int = 0) -> Sql:
@@ -65,8 +67,10 @@ def count_sql(query: Query, by: Column = "state", most: int = 0) -> Sql:
 
 
 def _where(query: Query) -> tuple[str, str, list[Any]]:
-    by_recipient = _recipient_conditions(query)
-    conditions = [*_message_conditions(query), *by_recipient, *_finding_conditions(query)]
+    by_recipient = recipient_conditions(query)
+    conditions = [*message_conditions(query), *by_recipient, *finding_conditions(query)]
+    if query.subject:
+        conditions.append(("instr(lower(messages.subject), lower(?))", [query.subject]))
     source = _JOIN
     if not (query.id or query.message_id or query.sender):
         if query.recipient or ((query.states or _is_direction_alone(query)) and len(query.subject) < TRIGRAM):
@@ -91,8 +95,9 @@ def _trigrams(text: str) -> str:
     return " AND ".join('"' + piece.replace('"', '""') + '"' for piece in pieces)
 
 
-def _message_conditions(query: Query) -> list[tuple[str, list[Any]]]:
-    conditions: list[tuple[str, list[Any]]] = []
+def message_conditions(query: Query) -> list[Condition]:
+    """What a question says of the mail itself, but for its subject: each store has its own index of words."""
+    conditions: list[Condition] = []
     for column, value in (
         ("id", query.id.upper()),
         ("client", query.client),
@@ -116,13 +121,12 @@ def _message_conditions(query: Query) -> list[tuple[str, list[Any]]]:
         conditions.append(("message_id <> ''", []))
     if query.kept:
         conditions.append(("kept", []))
-    if query.subject:
-        conditions.append(("instr(lower(messages.subject), lower(?))", [query.subject]))
     return conditions
 
 
-def _recipient_conditions(query: Query) -> list[tuple[str, list[Any]]]:
-    conditions: list[tuple[str, list[Any]]] = []
+def recipient_conditions(query: Query) -> list[Condition]:
+    """What a question says of a recipient."""
+    conditions: list[Condition] = []
     if query.recipient:
         column = "domain" if query.recipient.startswith("@") else "address"
         conditions.append((f"{column} = ?", [query.recipient.lower()]))
@@ -134,8 +138,9 @@ def _recipient_conditions(query: Query) -> list[tuple[str, list[Any]]]:
     return conditions
 
 
-def _finding_conditions(query: Query) -> list[tuple[str, list[Any]]]:
-    conditions: list[tuple[str, list[Any]]] = []
+def finding_conditions(query: Query) -> list[Condition]:
+    """What a question says of findings."""
+    conditions: list[Condition] = []
     for column, value in (("name", query.finding), ("source", query.engine)):
         if value:
             conditions.append((f"number IN (SELECT message FROM findings WHERE {column} = ?)", [value]))  # noqa: S608 - two constants
