@@ -14,6 +14,7 @@ from gatepost.assess import form, interview, store
 from gatepost.assess.catalogue import asked_of, question, questions, short_way
 from gatepost.assess.interview import AnswerError
 from gatepost.assess.model import Assessment, Audience, Noted, Sheet
+from gatepost.assess.words import GERMAN
 
 WIDGET = Path(__file__).resolve().parent.parent.parent / "examples/widget/interview.txt"
 ROWS = ("P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P11", "P14", "P20")
@@ -44,6 +45,7 @@ def test_questions_have_both_languages_and_one_id_each_and_conditions_that_exist
     for one in questions():
         assert all((one.text, one.de, one.why, one.why_de)), one.id
         assert one.text != one.de
+        assert one.section in GERMAN
         assert (one.form == "choice") == bool(one.choices)
         assert (one.form == "table") == bool(one.columns)
         assert one.only_if is None or question(one.only_if[0])

@@ -18,6 +18,7 @@ from typing import Any
 import tomlkit
 
 from gatepost.assess.model import Answer, Assessment, Audience, Noted, Question, Row, Sheet
+from gatepost.assess.words import in_words
 
 WHO = "who"
 """What a sheet is headed with."""
@@ -75,15 +76,14 @@ def printed(questions: Iterable[Question], language: str = "en") -> str:
     for question in questions:
         if question.section != section:
             section = question.section
-            lines += ["", section.upper(), ""]
+            lines += ["", in_words(section, language).upper(), ""]
         lines += [*_asked(question, language), ""]
     return "\n".join(lines).lstrip("\n")
 
 
 def sheet_head(language: str = "en") -> str:
     """What stands above a sheet for one employee."""
-    text = "Your name (may stay empty)" if language == "en" else "Ihr Name (darf leer bleiben)"
-    return f"[{WHO}] {text}\n> \n"
+    return f"[{WHO}] {in_words('Your name (may stay empty)', language)}\n> \n"
 
 
 def _asked(question: Question, language: str) -> Iterator[str]:
@@ -91,14 +91,14 @@ def _asked(question: Question, language: str) -> Iterator[str]:
     yield f"[{question.id}] {text}"
     yield f"    ({why})"
     if question.example:
-        yield f"    e.g. {question.example}" if language == "en" else f"    z. B. {question.example}"
+        yield f"    {in_words('e.g.', language)} {question.example}"
     if question.form == "yes-no":
-        yield "    yes / no" if language == "en" else "    ja / nein"
+        yield f"    {in_words('yes / no', language)}"
     for choice in question.choices:
         yield f"    {choice.value} = {choice.de if language == 'de' else choice.text}"
     if question.form == "table":
         yield "    " + " | ".join(column.de if language == "de" else column.text for column in question.columns)
-        yield "    e.g. " + " | ".join(column.example for column in question.columns)
+        yield f"    {in_words('e.g.', language)} " + " | ".join(column.example for column in question.columns)
     yield from ["> "] * (_BLANK_ROWS if question.form == "table" else 1)
 
 

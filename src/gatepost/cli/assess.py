@@ -22,6 +22,7 @@ from gatepost.assess.incident import KINDS, SUBJECT, TOLD, EmptyReportError, dat
 from gatepost.assess.interview import AnswerError
 from gatepost.assess.model import Assessment, Audience, Question
 from gatepost.assess.recommend import NotYetError
+from gatepost.assess.words import in_words
 from gatepost.cli.common import SITE, JsonOption, SiteOption, ask_keeper, fail, site_of
 from gatepost.firewall.declare import DeclarationError
 from gatepost.report import render
@@ -133,16 +134,20 @@ def _ask_employee(file: Path, language: str) -> None:
 
 def _show(asked: Question, language: str, done: str) -> None:
     text, why = asked.words(language)
-    print(f"\n({done}) {asked.section}")
+    like = in_words("e.g.", language)
+    print(f"\n({done}) {in_words(asked.section, language)}")
     print(textwrap.fill(text, WIDTH))
     print(textwrap.fill(why, WIDTH, initial_indent="    ", subsequent_indent="    "))
+    if asked.form == "yes-no":
+        print(f"    {in_words('yes / no', language)}")
     for number, choice in enumerate(asked.choices, 1):
         print(f"    {choice.value if choice.value.isdigit() else number} = {choice.de if language == 'de' else choice.text}")
     if asked.form == "table":
-        print("    one row a line, an empty line ends:  " + " | ".join(one.de if language == "de" else one.text for one in asked.columns))
-        print("    like:  " + " | ".join(one.example for one in asked.columns))
+        print(f"    {in_words('one row a line, an empty line ends', language)}:")
+        print("    " + " | ".join(one.de if language == "de" else one.text for one in asked.columns))
+        print(f"    {like} " + " | ".join(one.example for one in asked.columns))
     elif asked.example:
-        print(f"    like:  {asked.example}")
+        print(f"    {like} {asked.example}")
 
 
 def _answer(asked: Question) -> str | None:
@@ -216,6 +221,7 @@ def risks_command(file: File = KEPT, json_output: JsonOption = False) -> None:
         for risk in found:
             print(f"{risk.weight:<7}{risk.id:<20} {risk.due}  {state_words(risk, today)}: {risk.known.title}")
             print(textwrap.fill(f"{risk.known.measure} ({risk.owner})", WIDTH, initial_indent=" " * 28, subsequent_indent=" " * 28))
+        print("\nWhy one of them matters: gatepost why NAME" if found else "There is no risk.")
     raise typer.Exit(any(risk.overdue(today) for risk in found))
 
 
