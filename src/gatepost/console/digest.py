@@ -65,7 +65,7 @@ class Rounds:
         """Tell whoever is to be told now; gives how many. Raises DeskError, JournalError; who was not told then is told in the next round."""
         site, now = self._console.site, self._console.now()
         told = {row["class"]: row["at"] for row in self._database.rows("SELECT class, at FROM digests")}
-        since = due(told, {**site.console.digest}, now)
+        since = due(told, {str(kind): interval for kind, interval in site.console.digest.items()}, now)
         if not since:
             return 0
         mails = digests(site, self._console.journal, self._console.sessions, self._address, now, since)
