@@ -180,15 +180,20 @@ def _in_units(value: float, units: dict[str, int]) -> str:
     return f"{value / worth:.0f}{unit}" if value else "0s"
 
 
+def module(subject: str) -> str:
+    """The file of a subject of the command line."""
+    return subject.replace("-", "_")
+
+
 def commands_page() -> str:
     """The reference of the commands."""
     rich_utils.MAX_WIDTH = WIDTH
     rich_utils.COLOR_SYSTEM = None
-    return COMMANDS_HEAD + "".join(_subject(name) for name in sorted(SUBJECTS) if find_spec(f"gatepost.cli.{name}"))
+    return COMMANDS_HEAD + "".join(_subject(name) for name in sorted(SUBJECTS) if find_spec(f"gatepost.cli.{module(name)}"))
 
 
 def _subject(name: str) -> str:
-    app = import_module(f"gatepost.cli.{name}").app
+    app = import_module(f"gatepost.cli.{module(name)}").app
     return f"\n## gatepost {name}\n" + "".join(_help(app, words, name) for words in _verbs(typer.main.get_command(app)))
 
 

@@ -13,6 +13,7 @@ from gatepost.cli.main import SUBJECTS
 from gatepost.mail.decide.policy import DEFAULTS
 from gatepost.mail.model import Direction, Disposition, Kind
 from gatepost.site.load import loads
+from tests.docs.pages import module
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*(ROOT / "docs/manual").glob("*.md"), ROOT / "README.md", ROOT / "docs/writing-an-engine.md"])
@@ -30,7 +31,7 @@ COMMANDS = [
     if line.startswith("gatepost ")
 ]
 COMMANDS += [found for page in PAGES for found in re.findall(r"`(gatepost [a-z][^`\n]*)`", page.read_text())]
-SUBJECT = re.compile(r"[a-z-]+")
+SUBJECT = re.compile(r"[a-z][a-z-]*")
 
 
 @pytest.mark.parametrize(("page", "text"), SITES, ids=lambda value: value.stem if isinstance(value, Path) else value.splitlines()[0])
@@ -41,7 +42,7 @@ def test_each_piece_of_a_site_file_in_the_manual_is_right(page: Path, text: str)
 def command_of(words: list[str]) -> tuple[Any, list[str]]:
     """The command that the words name, and the words behind its name."""
     assert words[0] in SUBJECTS, words
-    command: Any = typer.main.get_command(import_module(f"gatepost.cli.{words[0]}").app)
+    command: Any = typer.main.get_command(import_module(f"gatepost.cli.{module(words[0])}").app)
     rest = words[1:]
     while rest and rest[0] in getattr(command, "commands", {}):
         command, rest = command.commands[rest[0]], rest[1:]
