@@ -61,7 +61,7 @@ def backup(
 
     Example:
 
-        gatepost backup --new-key /root/backup.key
+        gatepost backup --new-key /media/key/backup.key
         gatepost backup /srv/backup/gatepost.age --recipient age1...
     """
     if new_key is not None:

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -37,8 +38,8 @@ class Rescanner:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._scratch = Path(site.site.run) / "scratch" / f"again-{os.getpid()}"
         self._channel: Channel | None = None
+        self._scratch = Path()
         self._pid = 0
 
     def examine(self, raw: bytes, envelope: Envelope, directions: frozenset[Direction]) -> Verdict:
@@ -59,6 +60,7 @@ class Rescanner:
         return verdict
 
     def _start(self) -> Channel:
+        self._scratch = Path(tempfile.mkdtemp(prefix="gatepost-again-"))
         ours, theirs = socket.socketpair()
         self._pid = os.fork()
         if not self._pid:

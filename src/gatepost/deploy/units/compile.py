@@ -49,7 +49,7 @@ def units(site: Site, role: Role) -> tuple[Unit, ...]:
     if role in FIREWALL_ROLES:
         found += firewall_units(site, alone=role == "firewall")
     if role in MAIL_ROLES:
-        found += [*mail_units(site), *timed.signatures(site), *timed.doctor(site), *timed.digest(site)]
+        found += [*mail_units(site), *timed.signatures(site), *timed.retro(site), *timed.doctor(site), *timed.digest(site)]
     started = [one.name for one in found if one.name.endswith((".timer", ".path"))]
     return (*found, timed.enabled(started))
 

@@ -132,6 +132,34 @@ def doctor(site: Site) -> Iterator[Unit]:
     yield timer("gatepost-doctor", "hourly", delay="5min", boot="3min")
 
 
+def retro(site: Site) -> Iterator[Unit]:
+    """Judges copies of delivered mail again when engines know more, as the only user who may read them."""
+    if site.retro.copies == "none":
+        return
+    yield service(
+        "gatepost-retro",
+        "Gatepost: judge copies of delivered mail again",
+        {
+            **ONCE,
+            "ExecStart": f"{PROGRAM} signatures retro --site {SITE}",
+            "SuccessExitStatus": "1",
+            "User": "gatepost-keeper",
+            "Group": COMMON,
+            "SupplementaryGroups": "gatepost-keeper",
+        },
+        # It starts a scan worker, which makes its jail itself.
+        {
+            **PEERS,
+            "ReadWritePaths": site.site.state,
+            "MemoryDenyWriteExecute": "no",
+            "RestrictNamespaces": "user net ipc",
+            "ProcSubset": "all",
+        },
+        {"After": "gatepost-keeper.service"},
+    )
+    yield timer("gatepost-retro", "hourly", delay="20min")
+
+
 def digest(site: Site) -> Iterator[Unit]:
     """Mails each recipient once a day what is held for them; needs a console to release it in, which does it itself where it is told how often."""
     if not site.console.listen or site.console.digest:
