@@ -37,7 +37,7 @@ from gatepost.firewall.host import HostError, compile_host, host_intent
 from gatepost.firewall.logged import LogError, read_line
 from gatepost.firewall.nft_reader import ReadError
 from gatepost.firewall.propose import WHOLE, proposal_text, propose
-from gatepost.firewall.prove import prove, prove_meaning
+from gatepost.firewall.prove import Proof, prove, prove_meaning
 from gatepost.firewall.reading import kind_of, read_ruleset
 from gatepost.firewall.ruleset import Ruleset
 from gatepost.firewall.scan import ScanError
@@ -181,6 +181,8 @@ def prove_command(
     policy = read_policy(site)
     ruleset = loaded(written(policy, host), listing, live=live)
     proof = prove_meaning(host_intent(policy, host), ruleset) if host else prove(policy, ruleset)
+    if live and not host:
+        _proved(site, proof)
     out(telling.proof_text(proof), telling.proof_data(proof), as_json=as_json)
     raise typer.Exit(int(proof.outcome))
 
@@ -303,6 +305,7 @@ def apply_command(site: SiteFile = HERE, state: State = KEPT, as_json: AsJson = 
     policy = read_policy(site)
     waiting = [sys.executable, "-m", "gatepost", "firewall", "guard", "--site", str(site.resolve())]
     done = apply(policy, Place(state), session_name(), waiting, site.read_text(encoding="utf-8"))
+    _proved(site, done.proof)
     _journal(site, "firewall.applied", {"rules": done.proof.rules, "ended": len(done.ended), "switches": done.switches})
     seconds = policy.settings.confirm
     told_so = f"Log in anew and run: gatepost firewall confirm\nWithout that the old rules come back in {seconds} seconds."
@@ -316,6 +319,11 @@ def apply_command(site: SiteFile = HERE, state: State = KEPT, as_json: AsJson = 
 def _applied(done: Applied) -> str:
     ended = [f"Ended, because the new rules do not allow it: {connection}" for connection in done.ended]
     return "\n".join([telling.proof_text(done.proof), *ended, *(f"Kernel switch: {told}" for told in done.switches)])
+
+
+def _proved(site: Path, proof: Proof) -> None:
+    """The proof of what is loaded, for the journal, with its date."""
+    _journal(site, "firewall.proved", {**telling.proof_data(proof), "of": "loaded"})
 
 
 def _journal(site: Path, kind: str, data: dict[str, Any], subject: str = "firewall") -> None:
@@ -401,6 +409,8 @@ def watch_command(
                 sys.stdout.flush()
             if seen.proof and seen.drifted:
                 _journal(site, "firewall.drifted", {"outcome": seen.proof.outcome.name.lower()})
+            elif seen.proof:
+                _proved(site, seen.proof)
             first = False
             watch.listen(every)
 
