@@ -43,6 +43,14 @@ def test_a_question_is_answered_with_the_flow(
     assert answer_text(answer).startswith(verdict.upper())
 
 
+def test_a_host_that_has_another_address_outside_is_told_with_it(widget: Policy, widget_listing: str) -> None:
+    answer = ask(widget, read_nft(widget_listing), "internet", "relay", "smtp")
+
+    assert answer.offered == ("203.0.113.25",)
+    assert "another address, 203.0.113.25" in answer_text(answer)
+    assert ask(widget, read_nft(widget_listing), "internet", "relay", "ssh").offered == ()
+
+
 def test_a_word_that_means_nothing_gets_the_nearest_one(widget: Policy, widget_listing: str) -> None:
     with pytest.raises(QuestionError, match="did you mean internal"):
         ask(widget, read_nft(widget_listing), "internl", "relay", "smtp")

@@ -19,7 +19,7 @@ from gatepost.firewall.ruleset import Decision, Ruleset, follow
 from gatepost.firewall.sentences import View
 from gatepost.firewall.space import Set
 from gatepost.firewall.telling import decided_by
-from gatepost.firewall.words import few, packet_text, service
+from gatepost.firewall.words import few, listing, packet_text, service
 from gatepost.site.network import FIREWALL, Service
 
 
@@ -38,6 +38,7 @@ class Answer:
     limits: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     families: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
 
 
 def ask(policy: Policy, ruleset: Ruleset, source: str, destination: str, wanted: str) -> Answer:
@@ -62,7 +63,16 @@ def ask(policy: Policy, ruleset: Ruleset, source: str, destination: str, wanted:
     flow = next((item for item in items if decision and holds(matching(policy, item), decision.packet)), None)
     # A packet that passes needs no undecided condition; one that does not may be held back by one.
     limits = tuple(sorted(packet.holds)) if packet and verdict != "no" else ()
-    return Answer(question, verdict, flow if verdict != "no" else None, decision, limits, _others(policy, come, go), families)
+    return Answer(
+        question,
+        verdict,
+        flow if verdict != "no" else None,
+        decision,
+        limits,
+        _others(policy, come, go),
+        families,
+        _offered(policy, come, go, traffic),
+    )
 
 
 def _path(come: End, go: End) -> str:
@@ -172,6 +182,19 @@ def _others(policy: Policy, come: End, go: End) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _offered(policy: Policy, come: End, go: End, traffic: tuple[Traffic, ...]) -> tuple[str, ...]:
+    """Under which addresses, other than its own, a host offers what is asked to that side; people mean those when they say its name."""
+    asked = {(one.proto, one.low) for one in traffic}
+    found = [
+        str(net.network_address)
+        for item in policy.allowed
+        if (item.destination.name, item.source.zone) == (go.name, come.zone) and asked & {(one.proto, one.low) for one in item.traffic}
+        for net in item.public
+        if net not in (go.networks or ())
+    ]
+    return tuple(dict.fromkeys(found))
+
+
 _WORDS = {"yes": "YES", "no": "NO", "partly": "PARTLY"}
 
 
@@ -179,6 +202,8 @@ def answer_text(answer: Answer) -> str:
     """An answer as people read it."""
     lines = [f"{_WORDS[answer.verdict]}.  {answer.question}"]
     lines += [f"  {family}" for family in answer.families]
+    if answer.offered and answer.verdict != "yes":
+        lines.append(f"  Seen from there it has another address, {listing(answer.offered)}; ask about that one too.")
     if answer.flow:
         lines.append(f'  because of "{answer.flow.id}": {answer.flow.reason}')
         until = f", until {answer.flow.expires}" if answer.flow.expires else ""
@@ -204,4 +229,5 @@ def answer_data(answer: Answer) -> dict[str, object]:
         "flow": {"id": flow.id, "reason": flow.reason, "owner": flow.owner} if flow else None,
         "rule": decided_by(answer.decision) if answer.decision else None,
         "others": list(answer.others),
+        "offered": list(answer.offered),
     }

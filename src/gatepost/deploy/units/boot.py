@@ -94,8 +94,11 @@ def firewall_units(site: Site, *, alone: bool) -> Iterator[Unit]:
     yield service(
         "gatepost-firewall-watch",
         "Gatepost: say when the loaded rules are no longer the declared ones",
-        {"Type": "exec", "Restart": "always", "RestartSec": "5", "ExecStart": f"{PROGRAM} firewall watch --site {SITE}"},
-        NETWORK_ADMIN,
+        {"Type": "exec", "Restart": "always", "RestartSec": "5", "ExecStart": f"{PROGRAM} firewall watch --site {SITE} --state {state}"},
+        {
+            **NETWORK_ADMIN,
+            "ReadWritePaths": f"-{state}",
+        },
         {"After": "gatepost-firewall.service"},
     )
     yield from _target(site, alone=alone)
