@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +80,18 @@ def test_only_folders_that_were_changed_are_reported(reports: dict[str, Report])
     names = {finding.path.split("/")[1] for finding in reports["full"].findings}
 
     assert names <= {_folder(m) for m in POSSIBLE} | {f".{_folder(m)}-{part}" for m in POSSIBLE for part in ("upper", "work")}
+
+
+def test_all_that_the_developers_own_injector_changes_is_found(as_root: None, shared: Path) -> None:
+    """It knows eight kinds, among them a byte changed with the time put back, and changes of the owner."""
+    with on_disk() as folder:
+        host = Host(folder)
+        shutil.copytree(Path(os.__file__).parent / "email", host.tree / "email")
+        shutil.copytree(Path(os.__file__).parent / "json", host.tree / "json")
+        host.init()
+        command = [sys.executable, shared / "faults/treemutate.py", host.tree, "24", "3"]
+        made = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        found = {finding.path for finding in host.check().findings}
+
+    assert {kind for kind, _ in made} >= {"append", "samesize_mtime_restored", "chown", "replace_rename"}
+    assert {"/" + str(Path(path).relative_to(host.tree)) for _, path in made} == found
