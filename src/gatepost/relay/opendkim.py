@@ -18,7 +18,9 @@ from gatepost.system.artifact import STAGED, Activation, Artifact
 FOLDER = Path("/etc")
 PROGRAM = "/usr/sbin/opendkim"
 RUNNING = "/run/opendkim/opendkim.pid"
-CHECK = f'sed "s#$2/opendkim/#$1$2/opendkim/#g" "$1$2/opendkim.conf" > "$1/opendkim.conf.staged" && {PROGRAM} -n -x "$1/opendkim.conf.staged"'
+CHECK = (
+    f'sed "s#$2/opendkim/#$1$2/opendkim/#g" "$1$2/opendkim.conf" > "$1/opendkim.conf.staged" && {PROGRAM} -n -x "$1/opendkim.conf.staged"'
+)
 """OpenDKIM opens its tables when it checks, so it is shown those that are staged."""
 RESTART = f"if test -d /run/systemd/system; then systemctl restart opendkim; elif test -s {RUNNING}; then kill -USR1 $(cat {RUNNING}); fi"
 
