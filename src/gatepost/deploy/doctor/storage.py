@@ -57,11 +57,13 @@ def folders(site: Site, _machine: Machine) -> Iterator[Seen]:
 def _folder(path: Path, *, private: bool) -> Seen:
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)
-    if not os.access(path, os.W_OK | os.X_OK):
+    needed = os.W_OK | os.X_OK if private or found.st_uid else os.X_OK  # sockets in a folder of root's are made by root
+    if not os.access(path, needed):
         return error(f"{path} cannot be written by this user", f"chown it to the user that runs Gatepost: chown USER {path}")
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         return error(f"everybody may write in {path} (mode {mode:04o})", f"chmod {0o700 if private else 0o755:o} {path}")
-    if private and mode & (stat.S_IRWXG | stat.S_IRWXO):
+    shared = stat.S_IRWXO & ~stat.S_IXOTH if mode & stat.S_ISVTX else stat.S_IRWXG | stat.S_IRWXO
+    if private and mode & shared:
         return warning(f"others may look into {path} (mode {mode:04o})", f"chmod 700 {path}")
     return well(f"{path} is here, mode {mode:04o}")
 
