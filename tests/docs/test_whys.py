@@ -10,7 +10,7 @@ import pytest
 from gatepost.assess.known import RISKS
 from gatepost.integrity.compare import ChangeKind
 from gatepost.mail.model import Kind
-from gatepost.report.why import page, pages
+from gatepost.report.why import hint, page, pages
 from tests.docs.whys import DOCS, made
 
 SOURCE = Path(__file__).resolve().parent.parent.parent / "src/gatepost/firewall"
@@ -47,6 +47,13 @@ def test_the_pages_of_the_documentation_are_those_of_the_code() -> None:
     there = {f"why/{path.name}": path.read_text() for path in (DOCS / "why").glob("*.md")}
 
     assert there == made(), "make them again with: .venv/bin/python -m tests.docs.whys"
+
+
+def test_a_finding_leads_to_its_page() -> None:
+    assert hint(["mail-virus", "mail-virus", "firewall-policy-input", "nothing"]) == (
+        "Why this matters: gatepost why mail-virus, gatepost why firewall-policy"
+    )
+    assert not hint(["nothing"])
 
 
 @pytest.mark.parametrize("name", ["virus", "mail-virus", "policy-input", "risk-leftovers"])

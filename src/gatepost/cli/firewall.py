@@ -44,6 +44,7 @@ from gatepost.firewall.scan import ScanError
 from gatepost.firewall.switches import differences, set_profile
 from gatepost.firewall.watch import Watch
 from gatepost.firewall.why import why
+from gatepost.report.why import hint
 from gatepost.services.messages import Note
 from gatepost.site.load import load, loads
 from gatepost.site.problem import SiteError
@@ -219,7 +220,8 @@ def explain_command(
     """Say in sentences what a rule set lets in and out, and what is wrong with it; without FILE, this host's own."""
     text = readable(file) if file else nft.listing()
     account = explain(text, read_policy(site) if site else None)
-    out(account_text(account), account_data(account), as_json=as_json)
+    more = hint(f"firewall-{one.name}" for one in account.findings)
+    out(f"{account_text(account).rstrip()}\n\n{more}", account_data(account), as_json=as_json)
 
 
 @app.command("diff")

@@ -13,6 +13,7 @@ from rich.text import Text
 from gatepost.cli.common import SITE, JsonOption, SiteOption, fail, journal_of, printable, site_of
 from gatepost.journal.interface import JournalError
 from gatepost.report.story import plain, story
+from gatepost.report.why import hint
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -42,3 +43,5 @@ def message(
     console = Console(highlight=False, soft_wrap=True)
     for line in plain(story(events)):
         console.print(Text(printable(line)))
+    if more := hint(f"mail-{one['kind']}" for event in events for one in event.data.get("findings", ())):
+        console.print(f"\n{more}")

@@ -8,6 +8,7 @@ Raises: nothing.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -54,6 +55,12 @@ def page(name: str) -> Why | None:
     """The page with this id, or of the finding with this name: "mail-virus", "virus", "policy-input"."""
     plain = next((name.removesuffix(path) for path in _PATHS if name.endswith(path)), name)
     return next((one for one in pages() if plain in {one.id, one.name}), None)
+
+
+def hint(names: Iterable[str]) -> str:
+    """Where to read more about findings of these names, one line; "" when there is no page."""
+    found = dict.fromkeys(one.id for name in names if (one := page(name)))
+    return f"Why this matters: {', '.join(f'gatepost why {name}' for name in found)}" if found else ""
 
 
 def path(one: Why) -> str:
