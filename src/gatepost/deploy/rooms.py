@@ -75,7 +75,7 @@ def access(_site: Site, role: Role) -> tuple[Artifact, ...]:
     reload = (
         "/bin/sh",
         "-c",
-        "test ! -x /usr/sbin/sshd || { mkdir -p /run/sshd && /usr/sbin/sshd -t && systemctl try-reload-or-restart ssh; }",
+        "test ! -x /usr/sbin/sshd || { mkdir -p /run/sshd && /usr/sbin/sshd -t && { test ! -d /run/systemd/system || systemctl try-reload-or-restart ssh; }; }",
     )
     return (
         Artifact(SSHD, SSHD_TEXT.encode(), activation=Activation("ssh", commands=(reload,), interrupts="nothing: open sessions go on")),
