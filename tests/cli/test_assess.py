@@ -85,6 +85,27 @@ def test_each_document_can_be_written_for_a_site(report: str, tmp_path: Path) ->
     assert "Company Widget" in said
 
 
+def test_the_page_of_a_month_is_mailed_to_those_whom_the_site_names(tmp_path: Path) -> None:
+    from gatepost.journal.store import SqliteJournal
+    from gatepost.services.playground import Mailbox, free_port
+
+    taken, port = [], free_port()
+    Mailbox(port, lambda envelope, content: taken.append((envelope.recipients, content))).start()
+    SqliteJournal(tmp_path / "journal.sqlite").close()
+    site = tmp_path / "site.toml"
+    site.write_text(
+        f'[site]\nname = "W"\nstate = "{tmp_path}"\n[mail]\ndomains = ["widget.example"]\nnext_hop = "127.0.0.1:{port}"\n'
+        '[report]\nto = ["ceo@widget.example"]\n'
+    )
+    code, said = run("report", "send", "--month", "2026-11", "--site", str(site))
+
+    assert code == 0, said
+    assert "ceo@widget.example: 250" in said
+    assert taken[0][0] == ("ceo@widget.example",)
+    assert b"No mail came through the gateway" in taken[0][1]
+    assert (b"application/pdf" in taken[0][1]) == render.has_pdf()
+
+
 def test_the_guide_answers_and_helps_with_a_misspelt_name() -> None:
     assert "A mail carries a virus" in run("why", "virus")[1]
     assert "mail-unchecked" in run("why")[1]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import sys
 import time
+from collections.abc import Sequence
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +17,15 @@ import typer
 
 from gatepost.assess.form import FormError
 from gatepost.cli import papers
-from gatepost.cli.common import SITE, SiteOption, fail, journal_of, site_of
+from gatepost.cli.common import SITE, SiteOption, fail, journal_of, printable, site_of
 from gatepost.journal.interface import JournalError
+from gatepost.mail.model import Envelope
 from gatepost.report import render
 from gatepost.report.figures import PeriodError, collect, month
 from gatepost.report.onepager import Document, one_pager
 from gatepost.report.standing import standing
 from gatepost.report.viruses import caught
+from gatepost.services import outbox
 from gatepost.site.model import Site
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -105,6 +111,44 @@ def viruses(site: SiteOption = SITE, period: Month = "", form: Format = Form.TEX
         _write(render.catches(found, declared.site.name, period, str(form)), output)
     except (PeriodError, JournalError, render.RenderError) as error:
         fail(str(error))
+
+
+@app.command()
+def send(
+    site: SiteOption = SITE,
+    period: Month = "",
+    to: Annotated[
+        list[str] | None, typer.Option("--to", metavar="ADDRESS", help="Who gets it; report.to of the site file when not given.")
+    ] = None,
+) -> None:
+    """Mail the page of a month, as text with the PDF attached.
+
+    Example:
+
+        gatepost report send --month 2026-11
+    """
+    declared = site_of(site)
+    recipients = tuple(to or declared.report.to)
+    if not recipients:
+        fail("nobody gets it: name addresses in report.to of the site file, or with --to")
+    try:
+        replies = outbox.send(declared, Envelope("", recipients), _mail(declared, _document(declared, period), recipients))
+    except (outbox.NotSentError, OSError) as error:
+        fail(f"not sent: {error}")
+    for recipient, reply in replies.items():
+        print(f"{recipient}: {printable(reply)}")
+
+
+def _mail(site: Site, document: Document, recipients: Sequence[str]) -> bytes:
+    """The page as a mail; its null envelope sender and this header keep machines from answering it (RFC 3834 5)."""
+    mail = EmailMessage(policy=SMTP)
+    mail["From"], mail["To"] = site.postmaster, ", ".join(recipients)
+    mail["Subject"] = f"{document.company}: mail security, {document.period}"
+    mail["Date"], mail["Auto-Submitted"] = formatdate(localtime=True), "auto-generated"
+    mail.set_content(render.as_text(document))
+    if render.has_pdf():
+        mail.add_attachment(_formed(site, document, Form.PDF), maintype="application", subtype="pdf", filename=f"{document.period}.pdf")
+    return mail.as_bytes()
 
 
 app.command("policy")(papers.policy_command)
