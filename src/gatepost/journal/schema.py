@@ -47,7 +47,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX findings_name ON findings (name, message)",
         "CREATE INDEX findings_source ON findings (source, message)",
     ),
-    ("CREATE INDEX recipients_direction ON recipients (direction, message)",),
+    (
+        "CREATE INDEX recipients_direction ON recipients (direction, message)",
+        "DROP INDEX messages_digest",
+        "CREATE INDEX messages_digest ON messages (digest)",
+    ),
 )
 
 

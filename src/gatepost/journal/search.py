@@ -73,13 +73,19 @@ def _where(query: Query) -> tuple[str, str, list[Any]]:
         conditions.append(("instr(lower(messages.subject), lower(?))", [query.subject]))
     source = _JOIN
     if not (query.id or query.message_id or query.sender):
-        if query.recipient or ((query.states or _is_direction_alone(query)) and len(query.subject) < TRIGRAM):
+        if (query.recipient and not _has_fewer(query)) or ((query.states or _is_direction_alone(query)) and len(query.subject) < TRIGRAM):
             source = _JOIN_BY_RECIPIENT
         elif len(query.subject) >= TRIGRAM:
             source = _JOIN_BY_SUBJECT
             conditions.insert(0, ("subjects MATCH ?", [_trigrams(query.subject)]))
     text = " AND ".join(condition for condition, _ in conditions) or "1"
     return source, text, [value for _, given in conditions for value in given]
+
+
+def _has_fewer(query: Query) -> bool:
+    """Whether something else finds fewer mails than a whole domain of recipients."""
+    is_rare = query.verdict not in {"", "clean"}
+    return query.recipient.startswith("@") and (is_rare or any((query.client, query.digest, query.finding, query.engine)))
 
 
 def _is_direction_alone(query: Query) -> bool:
