@@ -5,18 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
-import threading
-from dataclasses import replace
 
 import pytest
-from tests.support.journal import finding, judged, recipient
+from tests.support.journal import judged
 
 from gatepost.journal import schema
-from gatepost.journal.event import Event
 from gatepost.journal.interface import JournalError, Query
-from gatepost.journal.states import State
 from gatepost.journal.store import SqliteJournal
 
 
@@ -36,129 +30,6 @@ def tampered(path, sql: str, *values) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(sql, values)
     connection.close()
-
-
-def test_events_come_back_in_order_and_by_subject_and_kind(journal) -> None:
-    events = [judged(1), Event(1.0, "site.loaded", "site", {"a": [1, None]}), judged(2)]
-    journal.append(events, sync=True)
-    assert [event for _, event in journal.events()] == events
-    assert journal.events(kind="site.loaded") == [(2, events[1])]
-    assert journal.events(subject=events[2].subject) == [(3, events[2])]
-    assert journal.events(after=2) == [(3, events[2])]
-    assert [number for number, _ in journal.events(limit=1)] == [1]
-
-
-def test_a_journal_opened_again_goes_on_where_it_was(path) -> None:
-    first = SqliteJournal(path)
-    first.append([judged(1)], sync=False)
-    first.close()
-    second = SqliteJournal(path)
-    second.append([judged(2)], sync=False)
-    assert second.verify().events == 2
-    second.close()
-
-
-def test_one_event_that_cannot_be_takes_its_whole_transaction_back(journal) -> None:
-    with pytest.raises(JournalError) as caught:
-        journal.append([judged(1), Event(1.0, "mail.released", "NOBODY", {"recipient": "a@b"})], sync=False)
-    assert caught.value.reason == "refused"
-    assert journal.events() == []
-    assert journal.search(Query()) == []
-    journal.append([judged(1)], sync=False)
-    assert journal.verify().events == 1
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        Event(1.0, "mail.judged", "ID", {}),
-        judged(1, sender=None),
-        judged(1, sender="lone \ud800 surrogate"),
-        judged(1, recipients=[recipient(state="lost")]),
-        judged(1, recipients=[{}]),
-        judged(1, size=object()),
-        Event(1.0, "mail.deleted", "ID", {"recipient": 7}),
-    ],
-)
-def test_an_event_that_makes_no_sense_is_refused_and_the_journal_goes_on(journal, event) -> None:
-    """No other error comes out, or the writer's thread would stop and every mail with it."""
-    with pytest.raises(JournalError) as caught:
-        journal.append([event], sync=False)
-    assert caught.value.reason == "refused"
-    journal.append([judged(1)], sync=False)
-    assert journal.verify().events == 1
-
-
-def test_a_question_that_is_no_text_is_refused(journal) -> None:
-    with pytest.raises(JournalError) as caught:
-        journal.search(Query(sender="\ud800"))
-    assert caught.value.reason == "refused"
-
-
-def test_a_mail_is_judged_once(journal) -> None:
-    journal.append([judged(1)], sync=False)
-    with pytest.raises(JournalError, match="judged already"):
-        journal.append([judged(1)], sync=False)
-
-
-def test_each_recipient_moves_on_alone(journal) -> None:
-    event = judged(1, recipients=[recipient(state="quarantined"), recipient("ann@widget.example", "quarantined")], kept=True)
-    journal.append([event], sync=True)
-    journal.append([Event(2.0, "mail.released", event.subject, {"recipient": "Joe@widget.example"})], sync=True)
-    assert {row.recipient: row.state for row in journal.search(Query(id=event.subject))} == {
-        "joe@widget.example": State.RELEASED,
-        "ann@widget.example": State.QUARANTINED,
-    }
-    with pytest.raises(JournalError, match="cannot become deleted when it is released"):
-        journal.append([Event(3.0, "mail.deleted", event.subject, {"recipient": "joe@widget.example"})], sync=True)
-    assert journal.count(Query()) == {"released": 1, "quarantined": 1}
-
-
-def ids(journal, **query) -> list[int]:
-    return [int(row.subject.rpartition(" ")[2]) for row in journal.search(Query(**query))]
-
-
-def test_every_field_can_be_searched_newest_first(journal) -> None:
-    journal.append(
-        [
-            judged(1),
-            judged(2, sender="boss@widget.example", recipients=[recipient("ann@partner.example", direction="outbound")]),
-            judged(3, "quarantined", findings=[finding()], client="198.51.100.7"),
-            judged(4, sender="", recipients=[recipient(), recipient("ann@widget.example", "rejected")]),
-        ],
-        sync=False,
-    )
-    assert ids(journal) == [4, 4, 3, 2, 1]
-    assert ids(journal, limit=2) == [4, 4]
-    assert ids(journal, before=3) == [2, 1]
-    assert ids(journal, sender="ANN@partner.example") == [3, 1]
-    assert ids(journal, sender="@widget.example") == [2]
-    assert ids(journal, recipient="Joe@widget.example") == [4, 3, 1]
-    assert ids(journal, recipient="@widget.example") == [4, 4, 3, 1]
-    assert ids(journal, recipient="@widget.example", sender="@partner.example") == [3, 1]
-    assert ids(journal, subject="NUMBER 2") == [2]
-    assert ids(journal, client="198.51.100.7") == [3]
-    assert ids(journal, message_id="<2@partner.example>") == [2]
-    assert ids(journal, direction="outbound") == [2]
-    assert ids(journal, verdict="virus") == ids(journal, finding="Eicar-Test") == ids(journal, engine="clamav") == [3]
-    assert ids(journal, states=(State.REJECTED, State.QUARANTINED)) == [4, 3]
-    assert ids(journal, kept=True) == [3]
-    assert ids(journal, since=1_700_000_002, until=1_700_000_004) == [3, 2]
-    assert ids(journal, id=judged(2).subject.lower()) == [2]
-    assert ids(journal, digest=f"{3:064x}") == [3]
-    assert ids(journal, subject="%") == ids(journal, subject='er "2') == ids(journal, subject="number\0") == []
-    assert (
-        ids(journal, subject="r 3", states=(State.QUARANTINED,)) == ids(journal, subject="er number 3", recipient="@widget.example") == [3]
-    )
-    assert ids(journal, subject="2") == [2]
-    assert journal.count(Query(subject="offer")) == {"delivered": 3, "quarantined": 1, "rejected": 1}
-    assert ids(journal, sender="' OR 1 --") == []
-
-
-def test_a_row_says_the_reason(journal) -> None:
-    journal.append([judged(3, "quarantined", findings=[finding(), finding("spam", "bulk")])], sync=False)
-    (row,) = journal.search(Query())
-    assert (row.verdict, row.reason, row.rule, row.kept, row.direction) == ("virus", "Eicar-Test", "clean", True, "inbound")
 
 
 @pytest.mark.parametrize(
@@ -299,106 +170,6 @@ def test_a_migration_that_is_stopped_anywhere_leaves_the_old_tables(tmp_path, mo
         schema.migrate(connection)
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         connection.close()
-
-
-def test_readers_see_whole_transactions_while_a_writer_writes(journal) -> None:
-    """Every transaction has two mails: no reader may ever see an odd number."""
-    wrong: list[int] = []
-    stop = threading.Event()
-
-    def read() -> None:
-        while not stop.is_set():
-            count = sum(journal.count(Query()).values())
-            if count % 2:
-                wrong.append(count)
-
-    readers = [threading.Thread(target=read) for _ in range(3)]
-    for thread in readers:
-        thread.start()
-    for number in range(0, 200, 2):
-        journal.append([judged(number), judged(number + 1)], sync=False)
-    stop.set()
-    for thread in readers:
-        thread.join()
-    assert wrong == []
-    assert journal.count(Query()) == {"delivered": 200}
-
-
-def test_two_journals_on_one_file_keep_one_chain(path, journal) -> None:
-    """A second process that appends does not fork the chain."""
-    other = SqliteJournal(path)
-    for number in range(10):
-        (journal if number % 2 else other).append([judged(number)], sync=False)
-    assert journal.verify().events == 10
-    other.close()
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from gatepost.journal.store import SqliteJournal
-from tests.support.journal import judged
-journal = SqliteJournal(Path(sys.argv[1]))
-for number in range(100000):
-    journal.append([judged(number)], sync=False)
-    print(number, flush=True)
-"""
-
-
-def test_what_was_written_is_there_after_the_process_is_killed(path) -> None:
-    """kill -9 in the middle of writing loses nothing that append had returned for."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, env=environment) as child:
-        assert child.stdout
-        seen = [int(child.stdout.readline()) for _ in range(50)]
-        child.send_signal(signal.SIGKILL)
-        seen += [int(line) for line in child.stdout.read().split()]
-    journal = SqliteJournal(path)
-    assert journal.verify().events >= len(seen)
-    journal.close()
-
-
-def test_old_events_are_forgotten_and_the_chain_goes_on(path, journal) -> None:
-    journal.append([judged(number) for number in range(10)], sync=True)
-    assert journal.prune(judged(6).at) == 6
-    assert journal.verify().events == 4
-    assert ids(journal) == ids(journal, subject="offer") == [9, 8, 7, 6]
-    journal.append([judged(11)], sync=True)
-    again = SqliteJournal(path)
-    assert again.verify().sequence == 11
-    assert again.prune(0) == 0
-    assert again.prune(judged(99).at) == 4
-    again.append([judged(12)], sync=True)
-    assert again.verify().sequence == 12
-    again.close()
-
-
-def test_mail_that_is_still_held_is_never_forgotten(journal) -> None:
-    journal.append([judged(0), judged(1, "quarantined"), judged(2)], sync=True)
-    assert journal.prune(judged(99).at) == 1
-    assert ids(journal) == [2, 1]
-
-
-def test_facts_for_the_tally_are_those_of_the_time_asked_for(journal) -> None:
-    journal.append([judged(number) for number in range(5)], sync=False)
-    found = list(journal.facts(judged(1).at, judged(4).at))
-    assert [at for at, _ in found] == [judged(number).at for number in (1, 2, 3)]
-    assert found[0][1]["subject"] == "Offer number 1"
-
-
-def test_an_event_may_carry_any_text(journal) -> None:
-    event = replace(judged(1), data=judged(1).data | {"subject": "\u2400 ' \" \\ ü \U0001f600 <b>"})
-    journal.append([event], sync=False)
-    assert journal.search(Query())[0].subject == event.data["subject"]
-
-
-def test_rows_are_counted_by_verdict_and_no_further_than_asked(journal) -> None:
-    journal.append([judged(number) for number in range(5)], sync=False)
-    journal.append([judged(9, "rejected", findings=[finding()])], sync=False)
-
-    assert journal.count(Query(), "verdict") == {"clean": 5, "virus": 1}
-    assert sum(journal.count(Query(), "verdict", 3).values()) == 3
-    assert journal.count(Query(verdict="virus"), "state", 3) == {"rejected": 1}
 
 
 SECOND = ("ALTER TABLE messages ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'", "CREATE INDEX messages_colour ON messages (colour)")

@@ -8,11 +8,12 @@ Raises: `ChainError`, with the number of the first event that does not fit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from gatepost.journal.event import Event
+from gatepost.journal.interface import JournalError, Link
 
 GENESIS = bytes(32)
 """What the first event is linked to."""
@@ -53,3 +54,17 @@ def verify(rows: Iterable[tuple[int, bytes, bytes]], previous: bytes = GENESIS, 
             raise ChainError(number, "does not fit the one before it")
         sequence, previous = number, found
     return sequence, previous
+
+
+def following(links: Sequence[Link], sequence: int, newest: bytes) -> Sequence[Link]:
+    """Those of `links`, which hang together, that come after event `sequence` with hash `newest`. Raises `JournalError("gone")` where none can."""
+    first = links[0].sequence
+    if first > sequence + 1:
+        raise JournalError("gone", f"events {sequence + 1} to {first - 1} are missing: the other journal lost them, and they are not here")
+    known = [link for link in links if link.sequence <= sequence]
+    new = links[len(known) :]
+    if known and known[-1].sequence == sequence and known[-1].hash != newest:
+        raise JournalError("gone", f"event {sequence} is another one there: the two journals do not belong together")
+    if new:
+        verify(((link.sequence, link.body, link.hash) for link in new), newest, sequence)
+    return new

@@ -15,11 +15,14 @@ from gatepost.journal.event import Event
 from gatepost.journal.states import State
 
 Column = Literal["state", "verdict", "direction"]
-Reason = Literal["locked", "corrupt", "gone", "newer", "refused", "failed"]
+Reason = Literal["away", "locked", "corrupt", "gone", "newer", "refused", "failed"]
 
 
 class JournalError(Exception):
-    """The journal cannot do what was asked. With "locked" and "failed" it is worth trying again; nothing was written."""
+    """The journal cannot do what was asked. With "away", "locked" and "failed" it is worth trying again.
+
+    Nothing was written; but after "away" nobody knows, since the answer of a server that went away did not come.
+    """
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -91,6 +94,23 @@ class Glance:
     newest: float
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An event as it stands in a chain: its place, canonical bytes and hash."""
+
+    sequence: int
+    body: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The place and hash of one end of a chain."""
+
+    sequence: int
+    hash: bytes
+
+
 class Journal(Protocol):
     """What happened, append-only. One writer; any number of readers in any thread."""
 
@@ -130,6 +150,37 @@ class Journal(Protocol):
         """Forget events before that time, but no mail that is still held; gives how many. The chain goes on."""
         ...
 
+    def look(self) -> Glance:
+        """Check that the store is whole and the one that was written here, but not every link: quick enough for each hour."""
+        ...
+
     def close(self) -> None:
         """Write the anchor and let go."""
+        ...
+
+
+class Chained(Journal, Protocol):
+    """A journal whose chain can be carried over to another as it is, link by link."""
+
+    def start(self) -> Head:
+        """The link before the first event that is still here."""
+        ...
+
+    def head(self) -> Head:
+        """The newest link."""
+        ...
+
+    def links(self, after: int, limit: int) -> list[Link]:
+        """Links that follow number `after` of the chain, in order."""
+        ...
+
+    def begin(self, start: Head) -> None:
+        """Let the chain of an empty journal follow `start`. Raises `JournalError("refused")` when there are events already."""
+        ...
+
+    def receive(self, links: Sequence[Link]) -> int:
+        """Take over links that follow the head, and skip those that are here already; gives how many are new.
+
+        They have happened: one that cannot move a mail is filed all the same. Raises `JournalError("gone")` where they do not follow.
+        """
         ...

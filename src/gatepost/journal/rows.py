@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatepost.journal.event import Event
-from gatepost.journal.states import State, step
+from gatepost.journal.states import State, StateError, step
 
 JUDGED = "mail.judged"
 UNKEPT = "mail.unkept"
 
 HELD = (State.QUARANTINED, State.ACCEPTED)
 """Mail that is not at its end: its events are not forgotten."""
+
+REFUSALS = (StateError, LookupError, TypeError, ValueError, AttributeError)
+"""What an event raises that cannot be."""
 
 MESSAGE_COLUMNS = ("id", "at", "sender", "sender_domain", "subject", "client", "message_id", "digest", "size", "verdict", "reason", "kept")
 

@@ -21,9 +21,9 @@ import msgspec
 
 from gatepost.journal import chain, project, search
 from gatepost.journal.event import Event
-from gatepost.journal.interface import Column, Glance, Integrity, JournalError, Query, Reason, Row
+from gatepost.journal.interface import Column, Glance, Head, Integrity, JournalError, Link, Query, Reason, Row
+from gatepost.journal.rows import REFUSALS
 from gatepost.journal.schema import migrate
-from gatepost.journal.states import StateError
 from gatepost.system.files import make_directory, write_atomic
 
 LOCK_SECONDS = 5.0
@@ -202,7 +202,7 @@ class SqliteJournal:
             sequence += 1
             try:
                 previous = self._insert_one(sequence, previous, event)
-            except (StateError, LookupError, TypeError, ValueError, AttributeError) as error:
+            except REFUSALS as error:
                 raise JournalError("refused", f"the event {event.kind} of {event.subject} cannot be: {error}") from error
 
     def _insert_one(self, sequence: int, previous: bytes, event: Event) -> bytes:
@@ -298,6 +298,43 @@ class SqliteJournal:
                 project.forget(self._writer)
             self._anchor()
         return count
+
+    def start(self) -> Head:
+        """The link before the first event that is still here."""
+        with _named(self._path):
+            return Head(*self._reader().execute("SELECT sequence, hash FROM chain_start").fetchone())
+
+    def head(self) -> Head:
+        """The newest link."""
+        with _named(self._path):
+            return Head(*self._last(self._reader()))
+
+    def links(self, after: int, limit: int) -> list[Link]:
+        """Links that follow number `after` of the chain, in order."""
+        sql = "SELECT sequence, body, hash FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        with _named(self._path):
+            return [Link(*found) for found in self._reader().execute(sql, (after, limit))]
+
+    def begin(self, start: Head) -> None:
+        """Let the chain of an empty journal follow `start`."""
+        with self._lock, _named(self._path), self._transaction():
+            if self._last(self._writer)[0]:
+                raise JournalError("refused", f"the journal {self._path} has events already")
+            self._writer.execute("UPDATE chain_start SET sequence = ?, hash = ?", (start.sequence, start.hash))
+
+    def receive(self, links: Sequence[Link]) -> int:
+        """Take over links that follow the head, and skip those that are here already; gives how many are new."""
+        if not links:
+            return 0
+        with self._lock, _named(self._path), self._transaction():
+            new = chain.following(links, *self._last(self._writer))
+            for link in new:
+                event = chain.read(link.body)
+                row = (link.sequence, event.at, event.kind, event.subject, link.body, link.hash)
+                self._writer.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
+                with contextlib.suppress(*REFUSALS):
+                    project.apply(self._writer, event)
+        return len(new)
 
     def close(self) -> None:
         """Write the anchor and let go."""
