@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.matrix import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # A machine that is busy with something else is no defect of the code.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.support import matrix
 from tests.support.gateway import Gateway
 from tests.support.judge import Evidence, Judgement, judge
 from tests.support.ports import wait_for
@@ -30,33 +31,38 @@ class Way:
     mta: Postfix | Sendmail | None
     sink: Sink
     traffic: Traffic
+    judgements: list[Judgement] = field(default_factory=list)
 
     def judge(self, *engines: str) -> Judgement:
         """Wait until the MTA has nothing left, then judge; `engines` must have looked at each mail besides the embedded ones."""
         if self.mta is not None:
             wait_for(lambda: self.mta is not None and not self.mta.queued(), "an empty queue", 60)
         evidence = Evidence.of(self.gateway.home / "state", ("yara", "banned", *engines))
-        return judge(self.traffic.sent, self.sink.delivered, evidence)
+        self.judgements.append(judge(self.traffic.sent, self.sink.delivered, evidence))
+        return self.judgements[-1]
 
 
 StartWay = Callable[[str, Gateway], Way]
 
 
 @pytest.fixture
-def start_way(home: Path, sink: Sink) -> Iterator[StartWay]:
+def start_way(request: pytest.FixtureRequest, home: Path, sink: Sink) -> Iterator[StartWay]:
     """Put one of the ways before a running gateway."""
     started: list[Postfix | Sendmail] = []
+    ways: list[Way] = []
 
     def start(name: str, gateway: Gateway) -> Way:
         kinds = (CLEAN, MARKED if "clamav" in gateway.extra else INFECTED, CLEAN, BANNED)
-        if name == "proxy":
-            return Way(gateway, None, sink, Traffic(gateway.smtp, forwarded=True, kinds=kinds))
         if name == "postfix":
             started.append(Postfix(home / "postfix", sink.port, milters=gateway.milter).start())
-        else:
+        elif name == "sendmail":
             started.append(Sendmail(home / "sendmail", sink.port, milters=MILTER.format(name=gateway.milter)).start())
-        return Way(gateway, started[-1], sink, Traffic(started[-1].port, kinds=kinds))
+        mta = None if name == "proxy" else started[-1]
+        ways.append(Way(gateway, mta, sink, Traffic(mta.port if mta else gateway.smtp, forwarded=mta is None, kinds=kinds)))
+        return ways[-1]
 
     yield start
     for one in started:
         one.stop()
+    for way in ways:
+        matrix.note(request.node, way.traffic.sent, len(sink.delivered), way.judgements)
