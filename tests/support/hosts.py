@@ -155,6 +155,9 @@ class Host:
             subprocess.run(["kill", "-9", str(self.init)], check=False)
             self.process.wait(60)
             self.process = None
+            # A kernel that starts anew has no rules and no interfaces of before.
+            subprocess.run(["ip", "netns", "del", self.space], check=True)
+            subprocess.run(["ip", "netns", "add", self.space], check=True)
 
     def remove(self) -> None:
         self.cut()
