@@ -47,7 +47,10 @@ SHUT: Section = {
     "RemoveIPC": "yes",
     "KeyringMode": "private",
     "SystemCallArchitectures": "native",
-    "SystemCallFilter": ("@system-service @sandbox", "~@privileged @resources @obsolete"),
+    "SystemCallFilter": (
+        "@system-service landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp",
+        "~@privileged @resources @obsolete",
+    ),
     "SystemCallErrorNumber": "EPERM",
     "UMask": "0077",
 }
