@@ -8,7 +8,7 @@ Raises: `ChainError`, with the number of the first event that does not fit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -56,15 +56,18 @@ def verify(rows: Iterable[tuple[int, bytes, bytes]], previous: bytes = GENESIS, 
     return sequence, previous
 
 
-def following(links: Sequence[Link], sequence: int, newest: bytes) -> Sequence[Link]:
-    """Those of `links`, which hang together, that come after event `sequence` with hash `newest`. Raises `JournalError("gone")` where none can."""
+def following(links: Sequence[Link], sequence: int, newest: bytes, hash_of: Callable[[int], bytes | None]) -> Sequence[Link]:
+    """Those of `links`, which hang together, that come after event `sequence` with hash `newest`.
+
+    `hash_of` gives the hash of an event that is there. Raises `JournalError("gone")` where the links do not belong to that chain.
+    """
     first = links[0].sequence
     if first > sequence + 1:
         raise JournalError("gone", f"events {sequence + 1} to {first - 1} are missing: the other journal lost them, and they are not here")
     known = [link for link in links if link.sequence <= sequence]
     new = links[len(known) :]
-    if known and known[-1].sequence == sequence and known[-1].hash != newest:
-        raise JournalError("gone", f"event {sequence} is another one there: the two journals do not belong together")
+    if known and known[-1].hash != (newest if known[-1].sequence == sequence else hash_of(known[-1].sequence)):
+        raise JournalError("gone", f"event {known[-1].sequence} is another one there: the two journals do not belong together")
     if new:
         verify(((link.sequence, link.body, link.hash) for link in new), newest, sequence)
     return new

@@ -154,6 +154,10 @@ class Journal(Protocol):
         """Check that the store is whole and the one that was written here, but not every link: quick enough for each hour."""
         ...
 
+    def trouble(self) -> str:
+        """Why events that were taken wait to reach the store; "" when none do."""
+        ...
+
     def close(self) -> None:
         """Write the anchor and let go."""
         ...

@@ -227,7 +227,7 @@ class PostgresqlJournal:
         with self._transaction(sync=True) as connection:
             events = [chain.read(link.body) for link in links]
             row, batch = self._locked(connection, events, lenient=True)
-            new = chain.following(links, row.sequence, row.hash)
+            new = chain.following(links, row.sequence, row.hash, lambda sequence: self._hash_of(connection, sequence))
             number = row.number
             for link, event in zip(new, events[len(events) - len(new) :], strict=True):
                 number = next_number(number, event.at, time.time(), row.slot)
@@ -235,6 +235,11 @@ class PostgresqlJournal:
             if new:
                 self._write(connection, batch, number, Head(new[-1].sequence, new[-1].hash))
         return len(new)
+
+    def _hash_of(self, connection: Connection, sequence: int) -> bytes | None:
+        sql = "SELECT hash FROM events WHERE node = %s AND sequence = %s"
+        found = connection.execute(sql, [self._node, sequence]).fetchone()
+        return found[0] if found else None
 
     @contextlib.contextmanager
     def _transaction(self, *, sync: bool) -> Iterator[Connection]:
@@ -378,6 +383,10 @@ class PostgresqlJournal:
             if (event.at, event.kind, event.subject) != (at, kind, subject):
                 raise chain.ChainError(sequence, "says something else than its index")
             yield sequence, body, link
+
+    def trouble(self) -> str:
+        """Nothing waits: what was taken is in the store."""
+        return ""
 
     def start(self) -> Head:
         """The link before the first event of this node that is still here."""

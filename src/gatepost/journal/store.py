@@ -299,6 +299,10 @@ class SqliteJournal:
             self._anchor()
         return count
 
+    def trouble(self) -> str:
+        """Nothing waits: what was taken is in the store."""
+        return ""
+
     def start(self) -> Head:
         """The link before the first event that is still here."""
         with _named(self._path):
@@ -327,7 +331,7 @@ class SqliteJournal:
         if not links:
             return 0
         with self._lock, _named(self._path), self._transaction():
-            new = chain.following(links, *self._last(self._writer))
+            new = chain.following(links, *self._last(self._writer), self._hash_of)
             for link in new:
                 event = chain.read(link.body)
                 row = (link.sequence, event.at, event.kind, event.subject, link.body, link.hash)
@@ -335,6 +339,10 @@ class SqliteJournal:
                 with contextlib.suppress(*REFUSALS):
                     project.apply(self._writer, event)
         return len(new)
+
+    def _hash_of(self, sequence: int) -> bytes | None:
+        found = self._writer.execute("SELECT hash FROM events WHERE sequence = ?", (sequence,)).fetchone()
+        return found[0] if found else None
 
     def close(self) -> None:
         """Write the anchor and let go."""
