@@ -68,8 +68,9 @@ def test_every_rfc_that_the_code_names_is_in_the_table_of_standards() -> None:
 def test_every_subject_of_the_command_line_has_its_file_and_an_example() -> None:
     from gatepost.cli.main import SUBJECTS
 
-    missing = [name for name in SUBJECTS if not (ROOT / f"src/gatepost/cli/{name}.py").exists()]
-    silent = [name for name in SUBJECTS if name not in missing and "Example" not in (ROOT / f"src/gatepost/cli/{name}.py").read_text()]
+    files = {name: ROOT / f"src/gatepost/cli/{name.replace('-', '_')}.py" for name in SUBJECTS}
+    missing = [name for name, path in files.items() if not path.exists()]
+    silent = [name for name, path in files.items() if path.exists() and "Example" not in path.read_text()]
 
     assert missing == []
     assert silent == []

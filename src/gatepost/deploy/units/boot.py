@@ -91,7 +91,13 @@ def firewall_units(site: Site, *, alone: bool) -> Iterator[Unit]:
             "ConditionPathExists": f"{state}/confirmed.nft",
         },
     )
-    yield service(
+    yield _watch(state)
+    yield from _target(site, alone=alone)
+
+
+def _watch(state: str) -> Unit:
+    """Who compares, and closes what expires, while the firewall runs."""
+    return service(
         "gatepost-firewall-watch",
         "Gatepost: say when the loaded rules are no longer the declared ones",
         {"Type": "exec", "Restart": "always", "RestartSec": "5", "ExecStart": f"{PROGRAM} firewall watch --site {SITE} --state {state}"},
@@ -101,7 +107,6 @@ def firewall_units(site: Site, *, alone: bool) -> Iterator[Unit]:
         },
         {"After": "gatepost-firewall.service"},
     )
-    yield from _target(site, alone=alone)
 
 
 def _target(site: Site, *, alone: bool) -> Iterator[Unit]:

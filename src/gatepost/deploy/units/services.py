@@ -40,21 +40,7 @@ def mail_units(site: Site) -> Iterator[Unit]:
         {**INTERNET, **PEERS, **reach(site, _next_hops(site)), "ReadWritePaths": state, "UMask": "0027"},
         {"Requires": "gatepost-keeper.socket", "After": "gatepost-keeper.socket"},
     )
-    sockets = _front_sockets(site)
-    yield service(
-        "gatepost-front",
-        "Gatepost: takes mail",
-        {
-            **_as("front"),
-            **LIVES,
-            "ExecStart": _process("front"),
-            "WatchdogSec": "60",
-            "Sockets": " ".join(sockets),
-            "LimitNOFILE": "65536",
-        },
-        {**INTERNET, **PEERS, **reach(site, _front_peers(site))},
-        {"Requires": " ".join(sockets), "After": " ".join(["gatepost-keeper.service", *sockets])},
-    )
+    yield _front(site)
     yield service(
         "gatepost-scan",
         "Gatepost: looks at mail",
@@ -81,6 +67,25 @@ def mail_units(site: Site) -> Iterator[Unit]:
         yield _console(site)
     yield Unit("gatepost.target", "Gatepost: everything that takes mail", {"Unit": {"Description": "Gatepost", "Wants": " ".join(wants)}})
     yield Unit("multi-user.target.d/50-gatepost.conf", "Gatepost starts at boot", {"Unit": {"Wants": "gatepost.target"}})
+
+
+def _front(site: Site) -> Unit:
+    """Who takes mail from the network."""
+    sockets = _front_sockets(site)
+    return service(
+        "gatepost-front",
+        "Gatepost: takes mail",
+        {
+            **_as("front"),
+            **LIVES,
+            "ExecStart": _process("front"),
+            "WatchdogSec": "60",
+            "Sockets": " ".join(sockets),
+            "LimitNOFILE": "65536",
+        },
+        {**INTERNET, **PEERS, **reach(site, _front_peers(site))},
+        {"Requires": " ".join(sockets), "After": " ".join(["gatepost-keeper.service", *sockets])},
+    )
 
 
 def _as(process: str, group: str = "") -> Section:
