@@ -86,7 +86,10 @@ def test_every_answer_has_the_strict_headers_and_no_page_has_anything_inline(hom
             tags = re.findall(r"<[a-z][^>]*>", answer.text)
             assert not [tag for tag in tags if re.search(r"\s(style|on\w+)\s*=", tag)], screen.path
             assert "<style" not in answer.text
-            assert re.findall(r"<script[^>]*>", answer.text) == ['<script src="/static/console.js" defer>']
+            assert re.findall(r"<script[^>]*>", answer.text) == [
+                '<script src="/static/console.js" defer>',
+                '<script src="/static/passkeys.js" defer>',
+            ]
             assert "http" not in "".join(re.findall(r'(?:src|href)="([^"]*)"', answer.text))
     for path in ("/nowhere", "/static/none", "/static/console.css"):
         assert "Content-Security-Policy" in person.get(path).headers, path

@@ -108,8 +108,10 @@ def to_provider(visit: Visit) -> Response:
 
 def from_provider(visit: Visit) -> Response:
     """Let somebody in whom the provider vouches for, and who has an account here."""
+    if visit.console.provider is None:
+        raise Refused(404, visit.words("This site has no provider for logins."))
     state = visit.asked("state")
-    if visit.console.provider is None or not hmac.compare_digest(visit.request.cookies.get(STATE, "").encode(), state.encode()):
+    if not hmac.compare_digest(visit.request.cookies.get(STATE, "").encode(), state.encode()):
         return _show(visit, 403, visit.words("Please try again: the form was out of date."))
     try:
         name = visit.console.provider.finish(state, visit.asked("code"), place(visit).origin + BACK)
