@@ -41,8 +41,8 @@ def gateway(home: Path, sink: Sink) -> Iterator[Callable[..., Gateway]]:
     """Start a gateway in front of the sink; it is stopped at the end, and must then end well."""
     started: list[Gateway] = []
 
-    def start(extra: str = "", next_hop: int = 0) -> Gateway:
-        one = Gateway(home / f"gateway-{len(started)}", next_hop or sink.port, extra).start()
+    def start(extra: str = "", next_hop: int = 0, program: tuple[str, ...] = ("-m", "gatepost")) -> Gateway:
+        one = Gateway(home / f"gateway-{len(started)}", next_hop or sink.port, extra, program=program).start()
         started.append(one)
         return one
 

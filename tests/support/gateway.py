@@ -48,17 +48,18 @@ interval = "1h"
 
 @dataclass
 class Gateway:
-    """Runs until `stop`. `extra` are further lines of the site file."""
+    """Runs until `stop`. `extra` are further lines of the site file; `program` stands in place of `-m gatepost`, to run it broken."""
 
     home: Path
     next_hop: int
     extra: str = ""
     smtp: int = field(default_factory=free_port)
+    program: tuple[str, ...] = ("-m", "gatepost")
 
     def start(self) -> Gateway:
         self.write(self.extra)
         self._log = (self.home / "log").open("ab")
-        command = [sys.executable, "-m", "gatepost", "mail", "serve", "--one-user", "--site", str(self.site)]
+        command = [sys.executable, *self.program, "mail", "serve", "--one-user", "--site", str(self.site)]
         self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
         wait_for(lambda: self.process.poll() is not None or self._greets(), "the gateway to take mail", 60)
         assert self.process.poll() is None, self.log()

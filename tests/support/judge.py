@@ -39,6 +39,10 @@ class Sent:
     said: str = ""
 
     @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
     def promised(self) -> bool:
         return any(code // 100 == 2 for code in self.answers)
 
@@ -104,7 +108,7 @@ def judge(sent: Iterable[Sent], delivered: Sequence[Delivered], evidence: Eviden
         if not all(_is_scanned(ledger.get((identifier_of(one.content), who)), one, evidence) for who in one.recipients)
     }
     return Judgement(
-        lost=_names(key for key, one in ledger.items() if one.promised and not arrived[key] and _digest(one) not in evidence.held),
+        lost=_names(key for key, one in ledger.items() if one.promised and not arrived[key] and one.digest not in evidence.held),
         unscanned=tuple(sorted(unscanned)),
         twice=_names(key for key, count in arrived.items() if key in ledger and count > max(1, ledger[key].chances)),
         ghost=_names(key for key in arrived if key not in ledger or not ledger[key].chances),
@@ -121,10 +125,6 @@ def identifier_of(content: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def _digest(sent: Sent) -> str:
-    return hashlib.sha256(sent.content).hexdigest()
-
-
 def _is_scanned(sent: Sent | None, delivered: Delivered, evidence: Evidence) -> bool:
     if sent is None or sent.harmful:
         return False
@@ -136,4 +136,4 @@ def _is_scanned(sent: Sent | None, delivered: Delivered, evidence: Evidence) -> 
     except ReceiptError:
         return False
     looked = {name.partition("/")[0] for name in said["engines"].split(",") if name.endswith(":clean")}
-    return said["sha256"] == _digest(sent) and looked.issuperset(evidence.engines)
+    return said["sha256"] == sent.digest and looked.issuperset(evidence.engines)
