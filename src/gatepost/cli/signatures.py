@@ -29,6 +29,9 @@ from gatepost.signatures.update import OLD, age, update
 from gatepost.site.model import Site
 from gatepost.system.sockets import peer
 
+_SERVICE_MANAGER = 1
+"""The first process of a host."""
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(trust.app)
 
@@ -163,10 +166,14 @@ def _note(site: Site, outcome: _Outcome) -> None:
 
 
 def _reload(site: Site) -> bool:
-    """Have a running gateway take new signatures over; whether one runs. The keeper's parent is who reloads."""
+    """Have a running gateway take new signatures over; whether one runs. The keeper's parent is who reloads.
+
+    Where every process is a unit of its own, that parent is the service manager, and a path unit of ours makes fresh workers.
+    """
     try:
         parent = int(Path(f"/proc/{peer(_keeper(site))}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(parent, signal.SIGHUP)
+        if parent != _SERVICE_MANAGER:
+            os.kill(parent, signal.SIGHUP)
     except OSError:
         return False
     return True
