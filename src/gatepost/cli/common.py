@@ -11,8 +11,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from gatepost.journal.interface import JournalError
-from gatepost.journal.store import SqliteJournal
+from gatepost.deploy import storage
+from gatepost.journal.interface import Journal, JournalError
 from gatepost.report.story import moment, printable
 from gatepost.services.keeper import KeeperError, ask_once
 from gatepost.services.messages import Answer, Note, Request
@@ -54,10 +54,10 @@ def site_of(path: Path) -> Site:
         raise typer.Exit(2) from None
 
 
-def journal_of(site: Site) -> SqliteJournal:
+def journal_of(site: Site) -> Journal:
     """The site's journal, for looking only."""
     try:
-        return SqliteJournal(Path(site.site.state) / "journal.sqlite", writes=False)
+        return storage.journal(site)
     except JournalError as error:
         fail(str(error))
 

@@ -28,6 +28,7 @@ from gatepost.console.digest import Rounds
 from gatepost.console.passkeys import Passkeys
 from gatepost.console.sessions import Sessions
 from gatepost.console.visit import Console
+from gatepost.deploy import storage
 from gatepost.firewall import nft
 from gatepost.firewall.compile import compile_policy, reload_text
 from gatepost.firewall.declare import Policy
@@ -39,7 +40,6 @@ from gatepost.integrity.changes import ChangesError
 from gatepost.integrity.entry import path_of, shown
 from gatepost.integrity.state import State, StateError
 from gatepost.journal.interface import JournalError
-from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act.contents import ContentError
 from gatepost.mail.act.deliver import succeeded
 from gatepost.services import watchd
@@ -209,9 +209,8 @@ class KeptContents:
 
 def console(site: Site, now: Callable[[], float] = time.time) -> Console:
     """The console of a site, ready to be served."""
-    state = Path(site.site.state)
     try:
-        journal = SqliteJournal(state / "journal.sqlite", writes=False)
+        journal = storage.journal(site)
     except JournalError as error:
         raise ConsoleError(str(error)) from None
     own = database(site)

@@ -20,9 +20,9 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from gatepost.deploy import storage
 from gatepost.deploy.units.people import COMMON, Folder, Staff, folders
 from gatepost.journal.interface import JournalError
-from gatepost.journal.store import SqliteJournal
 from gatepost.mail.inspect.engine import EngineError
 from gatepost.mail.receive.milter_listen import ListenError, listen
 from gatepost.services import frontd, keeperd, keys, pool, watchd, wiring
@@ -213,7 +213,7 @@ def _try_journal(site: Site) -> str:
     """What keeps the keeper from its journal; opened as the keeper will, so that one that is damaged or gone is said here, once."""
     mask = os.umask(keeperd.UMASK)
     try:
-        SqliteJournal(Path(site.site.state) / "journal.sqlite").close()
+        storage.journal(site, writes=True).close()
     except JournalError as error:
         return str(error)
     finally:

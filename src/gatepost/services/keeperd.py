@@ -21,11 +21,11 @@ from pathlib import Path
 
 import msgspec
 
+from gatepost.deploy import storage
 from gatepost.deploy.units.people import Staff
 from gatepost.integrity.notify import alert
 from gatepost.journal.event import Event
-from gatepost.journal.interface import JournalError, Query
-from gatepost.journal.store import SqliteJournal
+from gatepost.journal.interface import JournalError
 from gatepost.mail.act import receipt
 from gatepost.mail.act.alert import Severity
 from gatepost.mail.act.contents import ContentError, Contents
@@ -35,6 +35,7 @@ from gatepost.mail.act.record import judged
 from gatepost.mail.decide.direction import domain_of
 from gatepost.mail.model import Disposition, Envelope
 from gatepost.services import keys, messages, metrics
+from gatepost.services.away import recorded, watch
 from gatepost.services.brakes import Brakes
 from gatepost.services.canary import FAILED, PASSED, has_way
 from gatepost.services.certificates import CERTIFIED, Certificates
@@ -128,7 +129,7 @@ class Keeperd:
         self._staff = staff or {}
         self._key = keys.receipts(folder)
         self._canaries = keys.canaries(folder)
-        self.journal = SqliteJournal(state / "journal.sqlite")
+        self.journal = storage.journal(site, writes=True)
         self._contents = Contents(state / "quarantine", keys.secret(folder, "quarantine") if site.quarantine.encrypt else None)
         self._clock = _clock_against_uptime()
         self._quarantine = Quarantine(self._contents, self.journal, time.time)
@@ -223,7 +224,7 @@ class Keeperd:
 
     def _unwritten(self, request: Request, error: JournalError | OSError) -> Done | Failed:
         """What is answered: the reason, unless the keeper before us wrote this mail and died before its answer."""
-        if isinstance(request, Record) and getattr(error, "reason", "") == "refused" and self.journal.search(Query(id=request.id, limit=1)):
+        if isinstance(request, Record) and getattr(error, "reason", "") == "refused" and recorded(self.journal, request.id):
             return Done(self._receipt(request))
         log.error("not written: %s", error)
         return Failed(str(error))
@@ -417,6 +418,10 @@ class Keeperd:
         """Send alerts when they are due, for ever."""
         await self._teller.run()
 
+    def tell_trouble(self, trouble: str) -> None:
+        """Tell the administrator that events wait on this node."""
+        self._teller.warn("events wait on this node: no held mail is released until PostgreSQL is back", trouble, Severity.CRITICAL)
+
     def close(self) -> None:
         """Finish what waits, then let go."""
         if self._waiting:
@@ -461,6 +466,7 @@ async def _serve(keeper: Keeperd, listener: socket.socket) -> None:
         loop.create_task(keeper.keep_house()),
         loop.create_task(keeper.tell()),
         loop.create_task(keeper.miss_canaries()),
+        loop.create_task(watch(keeper.journal, keeper.tell_trouble)),
         loop.create_task(_be_alive()),
     ]
     manager.ready()

@@ -12,8 +12,8 @@ from heapq import merge
 from itertools import islice
 from pathlib import Path
 
+from gatepost.deploy import storage
 from gatepost.journal.interface import Query
-from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act.contents import Contents
 from gatepost.report.traffic import Sent, month
 from gatepost.report.traffic_perimeter import perimeter
@@ -32,7 +32,7 @@ class PretendError(Exception):
 def pretend(site: Site, now: datetime, mails: int = 20_000, viruses: int = 41) -> int:
     """Write `mails` mails of the 31 days before `now`, so many of them infected, with scans, checks and an outage; gives how many events."""
     state = Path(site.site.state)
-    journal = SqliteJournal(state / "journal.sqlite")
+    journal = storage.journal(site, writes=True)
     try:
         if journal.search(Query(limit=1)):
             raise PretendError(f"{state} has mail in it already; name another folder")

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import msgspec
 
+from gatepost.deploy import storage
 from gatepost.journal.event import Event
 from gatepost.journal.interface import Journal, Query
 from gatepost.journal.states import State
-from gatepost.journal.store import SqliteJournal
 from gatepost.mail.act.contents import ContentError
 from gatepost.mail.act.recall import FOUND, Hit, Recalled, look
 from gatepost.mail.act.record import envelope_of
@@ -64,7 +64,7 @@ def run(site: Site, now: float, *, always: bool = False) -> Outcome:
     Whoever fetches signatures judges by digests, whoever may read copies judges by them; where that is one user, both at once.
     """
     state = Path(site.site.state)
-    journal = SqliteJournal(state / "journal.sqlite", writes=False)
+    journal = storage.journal(site)
     outcome, since = Outcome(), now - site.retro.keep
     with _Memory.of(state / "signatures", lambda: _marks(site, lists=True)) as memory:
         if lists := memory.new(always=always):

@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gatepost.deploy import storage
 from gatepost.deploy.doctor.check import Check, Machine, Seen, error, warning, well
 from gatepost.journal.interface import JournalError
-from gatepost.journal.store import SqliteJournal
 from gatepost.relay.probes import probes
 from gatepost.services import canary
 from gatepost.services.keeper import KeeperError, ask_once
@@ -124,7 +124,7 @@ def relaying(site: Site, _machine: Machine) -> Iterator[Seen]:
 def chain(site: Site, _machine: Machine) -> Iterator[Seen]:
     """Whether every link of the journal's chain holds."""
     try:
-        found = SqliteJournal(Path(site.site.state) / "journal.sqlite", writes=False).verify()
+        found = storage.journal(site).verify()
     except JournalError as cause:
         yield error(str(cause), "restore the newest backup: gatepost restore")
         return

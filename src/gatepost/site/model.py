@@ -15,6 +15,7 @@ from gatepost.site.network import Firewall, Flow, Host, Publish, Service, Transl
 from gatepost.site.relay import Relay
 from gatepost.site.report import Report
 from gatepost.site.signatures import Brake, Retro, SignatureSet
+from gatepost.site.storage import Storage
 from gatepost.site.watch import Watch
 
 
@@ -44,6 +45,7 @@ class Site(Section):
     quarantine: Quarantine = Quarantine()
     alerts: Alerts = Alerts()
     journal: Journal = Journal()
+    storage: Storage = Storage()
     canary: Canary = Canary()
     metrics: Metrics = Metrics()
     signatures: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")], SignatureSet] = Field(default_factory=dict)

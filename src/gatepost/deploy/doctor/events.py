@@ -6,12 +6,11 @@ Raises: `OSError` where the state cannot be looked into. A journal that cannot b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from gatepost.deploy import storage
 from gatepost.deploy.doctor.check import Machine, Seen, error, warning, well
 from gatepost.journal.event import Event
 from gatepost.journal.interface import JournalError
-from gatepost.journal.store import SqliteJournal
 from gatepost.site.model import Site
 
 BACKUP = "backup.made"
@@ -25,9 +24,8 @@ FRESH = 86_400.0
 
 
 def _newest(site: Site, kind: str, count: int = 1) -> list[Event]:
-    path = Path(site.site.state) / "journal.sqlite"
     try:
-        return SqliteJournal(path, writes=False).newest(kind, count)
+        return storage.journal(site).newest(kind, count)
     except JournalError:
         return []
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from gatepost.deploy import storage
 from gatepost.deploy.doctor.check import Machine, Seen, error, warning, well
 from gatepost.journal.interface import JournalError
-from gatepost.journal.store import SqliteJournal
 from gatepost.site.model import Site
 from gatepost.system.files import remove, write_atomic
 from gatepost.system.secret import SIZE as KEY_SIZE
@@ -119,12 +119,12 @@ def journal(site: Site, machine: Machine) -> Iterator[Seen]:
     if not Path(site.site.state).is_dir():
         return
     try:
-        looked = SqliteJournal(path, writes=False).look()
+        looked = storage.journal(site).look()
     except JournalError as cause:
         what, _, remedy = str(cause).partition("; ")
         yield error(what, remedy or "restore it from the newest backup")
         return
-    if _locked(path):
+    if not site.storage.url and _locked(path):
         yield error(f"another process holds the journal {path} locked", f"find it with fuser {path}, and end it")
     if looked.newest > machine.now() + AHEAD:
         yield warning("the newest event lies in the future: the clock was put back", "set the clock by NTP: timedatectl set-ntp true")
