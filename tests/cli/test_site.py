@@ -65,3 +65,43 @@ def test_what_a_file_says_is_never_markup(tmp_path) -> None:
     """Square brackets and escapes of a site file must come out as they are."""
     (tmp_path / "site.toml").write_text('[site]\nname = "x"\n[mail]\ndomains = ["[red]x y[/red]"]\nnext_hop = "h.example:25"\n')
     assert "'[red]x y[/red]' is not a domain" in run("check", tmp_path / "site.toml").output
+
+
+OLD = ROOT / "tests/site/golden/old/spread.toml"
+
+
+def test_an_upgrade_shows_its_difference_with_reasons_and_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_bytes(OLD.read_bytes())
+    result = run("upgrade", file)
+
+    assert result.exit_code == 1
+    assert f"{file}:12: mail.smtp.mode: it did nothing" in result.output
+    assert '\n-mode = "filter"  # goes with its key\n' in result.output
+    assert result.output.endswith(f"nothing was changed; gatepost site upgrade {file} --write writes it\n")
+    assert file.read_bytes() == OLD.read_bytes()
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_upgrade_on_request_keeps_the_old_file_the_mode_and_the_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "real.toml", tmp_path / "site.toml"
+    link.symlink_to(file)
+    for copies in (1, 2):
+        file.write_bytes(OLD.read_bytes())
+        file.chmod(0o640)
+        assert run("upgrade", link, "--write").exit_code == 0
+        assert len(list(tmp_path.glob("real.toml.old*"))) == copies
+
+    assert link.is_symlink()
+    assert file.read_bytes() == OLD.with_suffix(".expected").read_bytes()
+    assert {path.read_bytes() for path in tmp_path.glob("real.toml.old*")} == {OLD.read_bytes()}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("real.toml*")} == {0o640}
+    assert run("upgrade", link).output == f"ok {link}: nothing in it is of an older form\n"
+
+
+def test_an_upgrade_of_what_cannot_be_read_is_one_sentence_and_status_2(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text("name = ")
+    for file in (tmp_path / "site.toml", tmp_path / "none.toml"):
+        result = run("upgrade", file)
+        assert result.exit_code == 2
+        assert result.output.count("\n") == 1

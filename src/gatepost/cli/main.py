@@ -19,7 +19,7 @@ SUBJECTS = {
     "demo": "see it work: clean mail delivered, infected mail stopped",
     "run": "run the whole mail gateway of a site here, for a first try",
     "scan": "look at mail files, folders, mailboxes or standard input",
-    "site": "check and show the site file",
+    "site": "check and show the site file, upgrade an older one",
     "mail": "serve: the mail gateway of a site",
     "log": "what happened, newest last",
     "message": "the whole way of one mail, and why",

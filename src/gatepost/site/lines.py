@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key and each array element stands.
+"""Where in a TOML file each key and each array element stands: its line, and the places of keys and values for who edits them.
 
 What it does: walks the tokens of a text that `tomllib` has accepted, and so never has to judge it.
 Not its job: values. `tomllib` gives those and knows no lines.
@@ -27,15 +27,30 @@ class _Token:
     kind: str
     text: str
     line: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where `key = value` stands, as offsets in the text: `name` is the last step of the key, `inline` whether it is within braces."""
+
+    start: int
+    name: tuple[int, int]
+    value: tuple[int, int]
+    inline: bool
 
 
 def _tokens(text: str) -> Iterator[_Token]:
     line = 1
     for match in _TOKEN.finditer(text):
         if match.lastgroup != "blank":
-            yield _Token(match.lastgroup or "", match[0], line)
+            yield _Token(match.lastgroup or "", match[0], line, match.start())
         line += match[0].count("\n")
-    yield _Token("newline", "\n", line)
+    yield _Token("newline", "\n", line, len(text))
 
 
 class _Reader:
@@ -45,6 +60,7 @@ class _Reader:
         self.tokens = list(_tokens(text))
         self.at = 0
         self.lines: dict[Path, int] = {}
+        self.places: dict[Path, Place] = {}
         self.arrays: dict[Path, int] = {}
 
     def peek(self) -> str:
@@ -95,12 +111,17 @@ class _Reader:
         """`path`, and the number of its newest table where it is an array of tables."""
         return (*path, self.arrays[path]) if path in self.arrays else path
 
-    def pair(self, table: Path) -> None:
+    def pair(self, table: Path, *, inline: bool = False) -> None:
         """One `key = value`."""
+        start = self.tokens[self.at].start
         names, line = self.key()
+        name = self.tokens[self.at - 1]
         self.at += 1
-        self.note((*table, *names), line)
-        self.value((*table, *names))
+        path = (*table, *names)
+        self.note(path, line)
+        value = self.tokens[self.at].start
+        self.value(path)
+        self.places[path] = Place(start, (name.start, name.end), (value, self.tokens[self.at - 1].end), inline)
 
     def value(self, path: Path) -> None:
         if self.peek() == "[":
@@ -132,7 +153,7 @@ class _Reader:
             if self.peek() == ",":
                 self.at += 1
             else:
-                self.pair(path)
+                self.pair(path, inline=True)
             self.skip_newlines()
         self.at += 1
 
@@ -145,6 +166,15 @@ def _name(token: _Token) -> str:
 
 def line_index(text: str) -> dict[Path, int]:
     """The line (from 1) of each key, table and array element, by its path: ("policy", "rules", 0, "name")."""
+    return _read(text).lines
+
+
+def places(text: str) -> dict[Path, Place]:
+    """Where each `key = value` stands, by its path."""
+    return _read(text).places
+
+
+def _read(text: str) -> _Reader:
     reader = _Reader(text)
     table: Path = ()
     reader.skip_newlines()
@@ -154,7 +184,7 @@ def line_index(text: str) -> dict[Path, int]:
         else:
             reader.pair(table)
         reader.skip_newlines()
-    return reader.lines
+    return reader
 
 
 def line_of(lines: Mapping[Path, int], path: Path) -> int:

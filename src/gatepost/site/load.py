@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gatepost.site.aliases import check_aliases
+from gatepost.site.changes import changed
 from gatepost.site.check import check
 from gatepost.site.lines import Path as KeyPath
 from gatepost.site.lines import line_index, line_of
@@ -169,6 +170,10 @@ def _path(detail: ErrorDetails) -> KeyPath:
 
 def _explain(detail: ErrorDetails, source: _Source) -> Problem:
     path = _path(detail)
+    if change := changed(path, detail["input"]):
+        return source.problem(
+            path, f"this is of an older site file: {change.why}", f"gatepost site upgrade {source.name} shows what to write"
+        )
     match detail["type"]:
         case "extra_forbidden":
             return source.problem(path, "there is no such key", nearest(str(path[-1]), _keys(path[:-1])))
