@@ -36,6 +36,7 @@ SUBJECTS = {
     "selftest": "the doctor, and the test virus through the running gateway in both directions",
     "backup": "everything that must not be lost, in one encrypted file, while the gateway runs",
     "restore": "a site back from its backup",
+    "storage": "where the journal is kept, and its move to PostgreSQL or back",
     "relay": "write, check, import and probe the configuration of Postfix or Sendmail",
     "plan": "what would change on this machine",
     "apply": "bring this machine to what the site says, undone unless confirmed",

@@ -166,6 +166,10 @@ class Journal(Protocol):
 class Chained(Journal, Protocol):
     """A journal whose chain can be carried over to another as it is, link by link."""
 
+    def nodes(self) -> Mapping[str, int]:
+        """Every node that has written, with the number of its events that are still here; none where no node has a name."""
+        ...
+
     def start(self) -> Head:
         """The link before the first event that is still here."""
         ...

@@ -303,6 +303,10 @@ class SqliteJournal:
         """Nothing waits: what was taken is in the store."""
         return ""
 
+    def nodes(self) -> Mapping[str, int]:
+        """None: a file has one writer, without a name."""
+        return {}
+
     def start(self) -> Head:
         """The link before the first event that is still here."""
         with _named(self._path):
