@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import uvloop
 
 from gatepost.deploy import storage
 from gatepost.deploy.units.people import Staff
@@ -491,4 +492,4 @@ def run(site: Site, keep: Path | socket.socket, staff: Staff | None = None) -> N
     except (JournalError, KeyFileError, OSError) as error:
         log.critical("the keeper cannot start, no mail is taken: %s", error)
         sys.exit(1)
-    asyncio.run(_serve(keeper, listen_unix(keep) if isinstance(keep, Path) else listening(keep)))
+    uvloop.run(_serve(keeper, listen_unix(keep) if isinstance(keep, Path) else listening(keep)))
