@@ -7,9 +7,10 @@ Raises: `JournalError`; `DeskError` from `Rounds.go`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gatepost.console.database import Database
+from gatepost.console.own import own_decisions
 from gatepost.console.sessions import Link, Sessions
 from gatepost.console.visit import Console
 from gatepost.journal.interface import Journal, Query, Row
@@ -19,9 +20,6 @@ from gatepost.mail.decide.direction import domain_of
 from gatepost.mail.model import Envelope
 from gatepost.report.story import KINDS, moment
 from gatepost.site.model import Site
-
-OWN_DECISION = frozenset({"spam"})
-"""What recipients may release themselves; anything that could do harm is the administrator's decision."""
 
 LINK_SECONDS = 7 * 86_400.0
 MOST = 50
@@ -41,7 +39,12 @@ def digests(
     for row in journal.search(query):
         if row.at >= since.get(row.verdict, now) and domain_of(row.recipient) in site.mail.domains:
             held.setdefault(row.recipient, []).append(row)
-    return [_mail(site, recipient, rows, sessions, address, now) for recipient, rows in sorted(held.items())]
+    own = own_decisions(site)
+
+    def link(row: Row) -> str:
+        return f"{address}/link/{sessions.make_link(Link('release', row.id, row.recipient), LINK_SECONDS)}" if row.verdict in own else ""
+
+    return [_mail(site, recipient, rows, link, now) for recipient, rows in sorted(held.items())]
 
 
 def due(told: Mapping[str, float], intervals: Mapping[str, float], now: float) -> dict[str, float]:
@@ -76,24 +79,22 @@ class Rounds:
         return len(mails)
 
 
-def _mail(site: Site, recipient: str, rows: Sequence[Row], sessions: Sessions, address: str, now: float) -> tuple[Envelope, bytes]:
+def _mail(site: Site, recipient: str, rows: Sequence[Row], link: Callable[[Row], str], now: float) -> tuple[Envelope, bytes]:
     lines = [f"These mails are held for {clean(recipient)}:", ""]
     for row in rows[:MOST]:
-        lines += _entry(site, row, sessions, address)
+        lines += _entry(site, row, link(row))
     if len(rows) > MOST:
         lines += [f"And {len(rows) - MOST} more; the administrator can name them.", ""]
     subject = f"{len(rows)} mail{'s' if len(rows) != 1 else ''} held for you"
     return compose_text(subject, lines, site.postmaster, (recipient,), now)
 
 
-def _entry(site: Site, row: Row, sessions: Sessions, address: str) -> list[str]:
+def _entry(site: Site, row: Row, link: str) -> list[str]:
     told = [
         moment(row.at),
         f"  From:    {clean(row.sender) or '<>'}",
         f"  Subject: {clean(row.subject)}",
         f"  Because: {KINDS[row.verdict]}",
     ]
-    if row.verdict in OWN_DECISION:
-        token = sessions.make_link(Link("release", row.id, row.recipient), LINK_SECONDS)
-        return [*told, f"  You want it? {address}/link/{token}", ""]
-    return [*told, f"  If you need it, ask {site.postmaster} and name the number {row.id}.", ""]
+    asks = f"You want it? {link}" if link else f"If you need it, ask {site.postmaster} and name the number {row.id}."
+    return [*told, f"  {asks}", ""]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from gatepost.console.door import SESSION, keep_cookie
+from gatepost.console.own import recipients_decide
 from gatepost.console.sessions import Link
 from gatepost.console.visit import Refused, Visit
 from gatepost.journal.interface import Query, Row
@@ -50,6 +51,9 @@ def _over(visit: Visit) -> Refused:
 
 def _row(visit: Visit, link: Link) -> Row:
     rows = visit.console.journal.search(Query(id=link.subject, recipient=link.recipient, kept=True))
+    if not recipients_decide(visit.console.site):
+        told = "If you need this mail, ask {address} and name the number {number}."
+        raise Refused(403, visit.words(told, address=visit.console.site.postmaster, number=link.subject))
     if not rows or rows[0].state not in RELEASABLE:
         raise Refused(410, visit.words("This mail is no longer held for this recipient."))
     return rows[0]

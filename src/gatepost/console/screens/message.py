@@ -29,4 +29,5 @@ def show(visit: Visit) -> Response:
         recipients=rows,
         lines=story(events),
         releasable=[row for row in rows if row.kept and row.state in RELEASABLE and visit.may(Right.ACT)],
+        releases=True,
     )

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gatepost.console.desk import DeskError, Forecast
 from gatepost.console.listing import TEXTS, VERDICTS, chips, page, query_of
+from gatepost.console.own import own_decisions, recipients_decide
 from gatepost.console.preview import preview
 from gatepost.console.rights import Right, Role
 from gatepost.console.visit import Refused, Visit
@@ -53,6 +54,7 @@ def show(visit: Visit) -> Response:
         verdicts=[chip for chip in chips(visit.console.journal, wanted, "verdict", VERDICTS) if chip.value != "clean"],
         given={name: visit.asked(name) for name in (*TEXTS, "since", "until")},
         everything=bool(visit.asked("all")),
+        releases=visit.user.role is not Role.USER or recipients_decide(visit.console.site),
         keep_days=visit.console.site.quarantine.keep / 86_400,
     )
 
@@ -80,12 +82,28 @@ def one(visit: Visit) -> Response:
         recipients=rows,
         mail=preview(raw),
         releasable=[row for row in rows if row.state in RELEASABLE and visit.may(Right.ACT)],
+        releases=all(may_release(visit, row) for row in rows),
     )
+
+
+def may_release(visit: Visit, row: Row) -> bool:
+    """Whether this visitor may have this mail delivered: recipients themselves only what can do no harm."""
+    return visit.user.role is not Role.USER or row.verdict in own_decisions(visit.console.site)
+
+
+def may_do(visit: Visit, chosen: str, row: Row) -> None:
+    """Refuse a release that is an administrator's decision."""
+    if chosen == "release" and not may_release(visit, row):
+        site = visit.console.site
+        told = "If you need this mail, ask {address} and name the number {number}."
+        raise Refused(403, visit.words(told, address=site.postmaster, number=row.id))
 
 
 def confirm(visit: Visit) -> Response:
     """Say what will happen, before it does."""
     chosen, plans = _act(visit), _plans(visit)
+    for one_plan in plans:
+        may_do(visit, chosen, one_plan.row)
     if chosen == "release":
         probe = len(plans) <= MOST_PROBES
         plans = [replace(one, forecast=visit.console.desk.forecast(one.row.id, one.row.recipient, probe=probe)) for one in plans]
@@ -134,6 +152,7 @@ def act(visit: Visit) -> Response:
 
 def carry_out(visit: Visit, chosen: str, row: Row) -> None:
     """Release or delete one mail for one recipient, and write down who did."""
+    may_do(visit, chosen, row)
     desk, who = visit.console.desk, visit.user.name
     if chosen == "release":
         desk.release(row.id, row.recipient, who)
