@@ -85,7 +85,8 @@ def backup(
         fail(f"{error.filename or file}: {error.strerror}")
     note(chosen, Note(BACKUP, "backup", {"file": str(file), "size": size, "events": about.events}))
     proved = "read back whole" if words or plain else "not read back, since that takes the secret key: gatepost restore --check"
-    sys.stdout.write(f"{file}: {size:,} bytes, {about.events} events of the journal; {proved}\n")
+    journal = "without the journal, which is in PostgreSQL (pg_dump)" if chosen.storage.url else f"{about.events} events of the journal"
+    sys.stdout.write(f"{file}: {size:,} bytes, {journal}; {proved}\n")
 
 
 def _make_key(path: Path) -> None:

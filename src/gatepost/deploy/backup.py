@@ -115,7 +115,7 @@ def write(site: Site, site_file: Path, target: BinaryIO, now: float) -> About:
         tarfile.open(fileobj=target, mode="w|", bufsize=BLOCK) as archive,
     ):
         sink = _Sink(archive, {})
-        events = _copy_journal(state, Path(folder))
+        events = 0 if site.storage.url else _copy_journal(state, Path(folder))
         about = About(__version__, now, site.site.name, str(state), events)
         sink.content(msgspec.json.encode(about), ABOUT, now)
         for name in (JOURNAL, f"{JOURNAL}.anchor") if events else ():
