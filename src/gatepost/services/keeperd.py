@@ -406,14 +406,19 @@ class Keeperd:
         self.journal.prune(time.time() - self._site.journal.keep)
 
     async def miss_canaries(self) -> None:
-        """Tell the administrator when the canary has fallen silent, once for each silence."""
+        """Tell the administrator when the canary has fallen silent, for ever."""
         told = 0.0
         while True:
             await asyncio.sleep(min(GRACE, self._site.canary.interval))
-            due = self._health().canary_due
-            if due and time.time() > due != told:
-                told = due
-                self._teller.warn("the canary is silent", "nobody knows whether mail is scanned: gatepost doctor", Severity.CRITICAL)
+            told = self.missed(told, time.time())
+
+    def missed(self, told: float, now: float) -> float:
+        """Alarm when the canary is overdue at `now`, once for each silence; `told` and what is given back is the time it was due."""
+        due = self._health().canary_due
+        if not due or now <= due or due == told:
+            return told
+        self._teller.warn("the canary is silent", "nobody knows whether mail is scanned: gatepost doctor", Severity.CRITICAL)
+        return due
 
     async def tell(self) -> None:
         """Send alerts when they are due, for ever."""
