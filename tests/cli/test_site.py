@@ -42,7 +42,7 @@ def test_problems_for_programs_are_json() -> None:
     found = json.loads(result.output)
     assert not found["ok"]
     assert [problem["line"] for problem in found["problems"]] == sorted(problem["line"] for problem in found["problems"])
-    assert json.loads(run("check", "--json", WIDGET).output) == {"ok": True, "problems": []}
+    assert json.loads(run("check", "--json", WIDGET).output) == {"ok": True, "problems": [], "remarks": []}
 
 
 def test_what_is_shown_is_a_site_file_that_means_the_same() -> None:
@@ -105,3 +105,16 @@ def test_an_upgrade_of_what_cannot_be_read_is_one_sentence_and_status_2(tmp_path
         result = run("upgrade", file)
         assert result.exit_code == 2
         assert result.output.count("\n") == 1
+
+
+def test_the_same_software_in_two_layers_is_a_remark_and_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(WIDGET.read_text().replace("[hosts.mailserver]\n", '[hosts.mailserver]\nsoftware = "postfix"\n'))
+    result = run("check", file)
+
+    assert result.exit_code == 0
+    assert "remark: postfix runs on relay and mailserver: one hole in it opens all of them\n" in result.output
+    assert "gatepost why same-mta" in result.output
+    (remark,) = json.loads(run("check", file, "--json").output)["remarks"]
+    assert remark["layers"] == ["relay", "mailserver"]
+    assert json.loads(run("check", WIDGET, "--json").output)["remarks"] == []

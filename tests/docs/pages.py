@@ -67,6 +67,7 @@ WORDS = {
     "Names": "list of names, or one name",
     "Ports": 'port or range ("7-9")',
     "Label": "name in small letters",
+    "Software": "list of names in small letters, or one",
     "Reason": "text of 8 characters or more",
     "Owner": "text",
     "Severity": "whole number",

@@ -187,6 +187,21 @@ def test_the_host_audit_and_offboarding_end_with_one_when_something_is_found(she
     assert "holes that have no update yet are not known" in audit.stderr
 
 
+def test_the_host_audit_names_software_that_two_layers_of_the_site_share(shell: Shell, tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(
+        '[site]\nname = "x"\n[mail]\ndomains = ["widget.example"]\nnext_hop = "server:25"\n[relay]\nmta = "sendmail"\n'
+        '[firewall]\nsoftware = "sendmail"\n[zones.inside]\nprefixes = ["10.0.0.0/8"]\n'
+        '[hosts.relay]\nzone = "inside"\naddresses = ["10.0.0.1"]\nrole = "relay"\n'
+        '[hosts.server]\nzone = "inside"\naddresses = ["10.0.0.2"]\nrole = "mailserver"\nsoftware = "sendmail"\n'
+    )
+    audit = CliRunner().invoke(host_command.app, ["audit", "--root", str(shell.tree), "--site", str(site), "--role", "relay", "--json"])
+
+    (found,) = (one for one in json.loads(audit.stdout) if one["area"] == "diversity")
+    assert found["reason"] == "sendmail runs on firewall, relay and mailserver: one hole in it opens all of them"
+    assert "gatepost why same-mta" in found["remedy"]
+
+
 def test_a_security_tracker_that_cannot_be_reached_is_told_and_the_rest_is_audited_all_the_same(shell: Shell) -> None:
     result = CliRunner().invoke(host_command.app, ["audit", "--root", str(shell.tree), "--tracker", "http://127.0.0.1:1/json", "--json"])
 

@@ -106,7 +106,7 @@ RISKS = (
         3, 2, 2, "Name the real control behind it, or add one.", answer("obscurity", "yes"), "F28",
     ),
     Known(
-        "same-mta", "Relay and mail server run the same program", "A hole in it opens both layers at once.",
+        "same-mta", "Two layers run the same program", "A hole in it opens both at once: firewall, relay and mail server are there so that one may fail.",
         2, 4, 3, "Use another program on one of the two; Gatepost writes the configuration of Postfix and of Sendmail.",
         signs.same_mta, "M27",
     ),

@@ -185,6 +185,8 @@ def _lines(draft: _Draft) -> Iterator[str]:
     for name, (zone, addresses, role) in draft.hosts.items():
         yield from (f"[hosts.{name}]", f'zone = "{zone}"', f"addresses = {json.dumps(list(addresses))}")
         yield from ([f'role = "{role}"'] if role else [])
+        if name == "mailserver" and answers.is_("mta-server", "postfix", "sendmail", "exchange"):
+            yield f'software = ["{answers.text("mta-server")}"]'
         yield ""
     yield from _firewall(draft)
     for refused in draft.refused:

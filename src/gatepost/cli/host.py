@@ -11,17 +11,21 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gatepost.cli.audit_table import show_findings
+from gatepost.integrity.audit.finding import AuditFinding, Severity, ordered
 from gatepost.integrity.audit.host import Host
 from gatepost.integrity.audit.host import audit as run_audit
 from gatepost.integrity.audit.roles import ROLES
+from gatepost.site.diversity import REMEDY, shared
 from gatepost.site.integrity import Integrity
 from gatepost.site.load import load
+from gatepost.site.model import Site
 from gatepost.site.problem import SiteError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -55,9 +59,11 @@ def audit(
 ) -> None:
     """Packages, sockets, setuid files, units, accounts, jobs, updates, end of life. Exit status 0: nothing found, 1: findings, 2: could not look."""
     try:
-        section = _section(site)
+        declared = load(site or DEFAULT_SITE) if site or DEFAULT_SITE.exists() else None
+        section = declared.integrity if declared else Integrity()
         known, note = _tracker(tracker)
         found = run_audit(Host(root, _known(role) or section.role, section.allowed, time.time(), root == Path("/"), known))
+        found = ordered([*found, *_alike(declared)])
     except (SiteError, OSError, ValueError) as error:
         sys.stderr.write(f"gatepost host: {error}\n")
         raise typer.Exit(BROKEN) from None
@@ -72,8 +78,10 @@ def _known(role: str) -> str:
     return role
 
 
-def _section(site: Path | None) -> Integrity:
-    return load(site or DEFAULT_SITE).integrity if site or DEFAULT_SITE.exists() else Integrity()
+def _alike(site: Site | None) -> Iterator[AuditFinding]:
+    """What the site file says of layers that run the same software."""
+    for one in shared(site) if site else ():
+        yield AuditFinding("diversity", one.software, Severity.MEDIUM, str(one), f"{REMEDY}; gatepost why same-mta")
 
 
 def _tracker(place: str) -> tuple[dict[str, Any] | None, str]:

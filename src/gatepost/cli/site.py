@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gatepost.cli.common import fail
+from gatepost.site.diversity import REMEDY, shared
 from gatepost.site.load import dotted, load
 from gatepost.site.model import Site
 from gatepost.site.problem import Problem, SiteError
@@ -48,10 +49,14 @@ def site() -> None:
 
 @app.command()
 def check(file: File = DEFAULT_FILE, json_output: Json = False) -> None:
-    """Name every mistake in the site file, each with its line and what to do. Exit status 0 when there is none."""
+    """Name every mistake in the site file, each with its line and what to do. Exit status 0 when there is none.
+
+    A remark is no mistake: it says what is allowed and still a risk, such as the same software in two layers.
+    """
     site, problems = _read(file)
     if json_output:
-        _print_json({"ok": site is not None, "problems": [asdict(problem) for problem in problems]})
+        remarks = [asdict(one) | {"text": str(one), "remedy": REMEDY} for one in (shared(site) if site else ())]
+        _print_json({"ok": site is not None, "problems": [asdict(problem) for problem in problems], "remarks": remarks})
     else:
         _report(file, site, problems)
     raise typer.Exit(0 if site else 1)
@@ -143,7 +148,10 @@ def _report(file: Path, site: Site | None, problems: tuple[Problem, ...]) -> Non
     if site:
         mail = site.mail
         sentence = f" {file}: {site.site.name}, mail for {', '.join(mail.domains)} goes on to {mail.next_hop}"
-        Console(highlight=False, soft_wrap=True).print(Text.assemble(("ok", "green"), sentence))
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(Text.assemble(("ok", "green"), sentence))
+        for one in shared(site):
+            console.print(Text.assemble(("remark: ", "yellow"), f"{one}\n      = {REMEDY}; gatepost why same-mta"))
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for problem in problems:

@@ -46,6 +46,7 @@ Network = Annotated[str, AfterValidator(_network)]
 Address = Annotated[str, AfterValidator(_address)]
 Ports = Annotated[tuple[int, int], BeforeValidator(_ports)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_several)]
+Software = Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+. -]{0,60}$")], ...], BeforeValidator(_several)]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=8)]
 Owner = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2)]
@@ -67,11 +68,16 @@ class Zone(Section):
 
 
 class Host(Section):
-    """A machine in a zone, with its addresses (IPv4 and IPv6) and the role it has for Gatepost ("" is none)."""
+    """A machine in a zone, with its addresses (IPv4 and IPv6) and the role it has for Gatepost ("" is none).
+
+    `software` names what it runs that others can reach, and its system, in words of your own ("sendmail", "debian"); the same in two layers is
+    a remark of `gatepost site check`. The relay's MTA is known from `relay.mta`.
+    """
 
     zone: str
     addresses: tuple[Address, ...]
     role: str = ""
+    software: Software = ()
 
 
 class Service(Section):
@@ -182,7 +188,7 @@ class Firewall(Section):
     """The firewall itself: administrators' access, ICMP, limits, logging.
 
     `admit_sources` are networks that the lists of impossible sources would refuse but that really are outside (a laboratory's, an ISP's).
-    `confirm` is the number of seconds after which an unconfirmed change is undone.
+    `confirm` is the number of seconds after which an unconfirmed change is undone. `software` is for the firewall what it is for a host.
     """
 
     admin: tuple[Admin, ...] = ()
@@ -192,3 +198,4 @@ class Firewall(Section):
     logging: Logging = Logging()
     admit_sources: tuple[Network, ...] = ()
     confirm: Annotated[int, Field(ge=5, le=3600)] = 60
+    software: Software = ()
