@@ -10,10 +10,10 @@ from gatepost.mail.decide.policy import Context, decide
 from gatepost.mail.model import Direction, Disposition, Envelope, Kind, Verdict
 from gatepost.services import wiring
 from gatepost.site.model import Site
-from tests.support.evasive import files, honest, scripts, structure
+from tests.support.evasive import files, formats, honest, scripts, structure
 from tests.support.evasive.craft import Case
 
-EVASIVE = [*structure.cases(), *files.cases(), *scripts.cases()]
+EVASIVE = [*structure.cases(), *files.cases(), *formats.cases(), *scripts.cases()]
 HONEST = honest.cases()
 STRANGER = Envelope("", ())
 

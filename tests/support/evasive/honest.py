@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import lzma
+import zlib
 
 import zstandard
 
-from tests.support.containers import pdf, tnef
+from tests.support.containers import compound, pdf, tnef
 from tests.support.evasive.craft import BASE64, Case, Cases, archived, attached, b64, letter, mail, multipart, named, nest, part, qp, zipped
 from tests.support.evasive.files import PNG, docx, msg, onenote, pax, relation, rtf, tarred
+from tests.support.evasive.formats import binhex, cabinet, lz4, rar5, skippable
 
 HELLO = b"Dear Lee,\r\n\r\nsee you on Monday.\r\n\r\nPat\r\n"
 WORDS = b"All work and no play makes a dull day.\r\n" * 60
@@ -57,6 +59,15 @@ def containers() -> Cases:
         "a.png",
         b"image/png",
     )
+    add("a RAR 5 with a text", rar5(b"a.txt", WORDS), "a.rar")
+    add("a cabinet with a text", cabinet(b"a.txt", WORDS), "a.cab")
+    add("a compound file with a cabinet of texts", compound({"Data": cabinet(b"a.txt", WORDS)}), "a.bin")
+    add("a OneNote package", cabinet(b"notes.one", onenote(PNG)), "notes.onepkg")
+    add("a Zstandard log behind a frame that says nothing", skippable(b"log 1") + zstandard.compress(WORDS), "a.log.zst")
+    add("an LZ4 log", lz4(WORDS), "a.log.lz4")
+    add("a text in BinHex", binhex(b"a.txt", WORDS), "a.hqx", b"application/mac-binhex40")
+    add("a text whose name ends like Brotli", WORDS, "www.example.com.br", b"text/plain")
+    add("a picture from Brazil", PNG, "logo.com.br", b"image/png")
     add("octets at random", bytes((n * n * 31 + n // 7) & 255 for n in range(60_000)), "a.dat")
     return cases
 
@@ -80,6 +91,13 @@ def documents() -> Cases:
     add(
         "a PDF with an invoice in XML",
         pdf(b'<?xml version="1.0"?><rsm:CrossIndustryInvoice xmlns:rsm="x"><a>1</a></rsm:CrossIndustryInvoice>'),
+        "a.pdf",
+        b"application/pdf",
+    )
+    add(
+        "a PDF with an invoice behind two filters, written elsewhere",
+        pdf(base64.a85encode(zlib.compress(WORDS)) + b"~>", b"/Type/EmbeddedFile/Filter 9 0 R")
+        + b"\n9 0 obj[/ASCII85Decode/FlateDecode]endobj\n",
         "a.pdf",
         b"application/pdf",
     )
@@ -164,6 +182,21 @@ def pages() -> Cases:
     add(
         "a page with entities for all of its text",
         mail(html, body=b"<p>" + b"".join(b"&#%d;" % byte for byte in b"See you on Monday, and bring the atob() slides.") + b"</p>"),
+    )
+    add(
+        "a page that leads to the web after a while, with a data: picture",
+        mail(
+            html,
+            body=b'<html><head><meta http-equiv="refresh" content="5; url=http://example.net/?a=data:1"><meta name="x" content="data:image/png">'
+            b'</head><img alt="our logo" src="data:image/png;base64,' + base64.b64encode(PNG) + b'"></html>',
+        ),
+    )
+    add(
+        "a letter that explains a refresh to a data: link",
+        mail(
+            html,
+            body=b"<p>Never trust &lt;meta http-equiv=&quot;refresh&quot; content=&quot;0;url=data:text/html,x&quot;&gt; in a mail.</p>",
+        ),
     )
     add("a page with a frame", mail(html, body=b'<html><iframe srcdoc="&lt;p&gt;hello&lt;/p&gt;"></iframe></html>'))
     add(

@@ -64,7 +64,9 @@ _MASKED = re.compile(  # a letter, a digit, ":" or "<" by number or name (HTML 1
     re.IGNORECASE,
 )
 _FOLD = re.compile(rb"\r?\n[ \t]")
-_REFRESH = re.compile(rb"http-equiv\s*=\s*[\"']?refresh[^>]*url\s*=\s*[\"']?\s*data:")
+_META = re.compile(rb"<meta\b(?:\"[^\"]*+\"|'[^']*+'|[^>\"'])*+")
+_REFRESH = re.compile(rb"http-equiv\s*=\s*[\"']?\s*refresh")
+_TO_DATA = re.compile(rb"content\s*=\s*[\"']?[\d.\s;,]*(?:url\s*=\s*)?[\"']?\s*data:")  # HTML 4.2.5.3, "refresh"
 
 
 def read_markup(opened: Opened) -> Iterator[Member]:
@@ -75,7 +77,11 @@ def read_markup(opened: Opened) -> Iterator[Member]:
         scripted = any(mark in lower for mark in _SCRIPTED)
         if scripted:
             _judge(opened, lower)
-        if b"refresh" in lower and b"data:" in lower and _REFRESH.search(lower):
+        if (
+            b"refresh" in lower
+            and b"data:" in lower
+            and any(_REFRESH.search(tag[0]) and _TO_DATA.search(tag[0]) for tag in _META.finditer(lower))
+        ):
             opened.find(Kind.SUSPECT, "html-data-redirect", "the page replaces itself by content hidden in a data: link")
         yield from _literals(opened, text, script=scripted)
 

@@ -101,6 +101,7 @@ TYPES: dict[str, FileType] = {
             ("lzip", "lz", ""),
             ("zstd", "zst", "application/zstd"),
             ("lz4", "lz4", "application/x-lz4"),
+            ("skippable-frame", "", ""),
             ("lzop", "lzo", "application/x-lzop"),
             ("compress", "z", "application/x-compress"),
             ("szdd", "co_ ex_ dl_", ""),
@@ -247,6 +248,7 @@ MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xfd7zXZ\x00", "xz"),
     (0, b"LZIP", "lzip"),
     (0, b"\x28\xb5\x2f\xfd", "zstd"),
+    *((0, bytes((number,)) + b"\x2a\x4d\x18", "skippable-frame") for number in range(0x50, 0x60)),  # RFC 8878 3.1.2
     (0, b"\x04\x22\x4d\x18", "lz4"),
     (0, b"\x02\x21\x4c\x18", "lz4"),
     (0, b"\x89LZO\x00\r\n\x1a\n", "lzop"),

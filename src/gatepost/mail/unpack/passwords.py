@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 MOST = 50
 _TEXT_MOST = 50_000
@@ -39,6 +40,8 @@ _SPACED = re.compile(r"(?<!\S)((?:\S[ \t]){3,40}\S)(?!\S)")
 _NUMBER = re.compile(r"(?<![\w.])(\d{3,10})(?![\w.])")
 _TAG = re.compile(r"<[^>]{0,2000}>")
 _BLOCK_TAG = re.compile(r"<(?:br|/?p|/?div|/?td|/?tr|/?li|/?h\d)\b[^>]{0,2000}>", re.IGNORECASE)
+_SAID = re.compile(r"\b(?:alt|title|aria-label)\s*=\s*(?:\"([^\"<>]{3,200})\"|'([^'<>]{3,200})')", re.IGNORECASE)
+_SAID_MOST = 20
 _NAME_PIECE = re.compile(r"[A-Za-z0-9!@#$%&*+=?^~]{3,40}")
 _EDGE = f".,;:!?()[]{{}}<>{_QUOTES}"
 _COMMON = ("infected", "password", "1234", "12345", "123456", "virus", "malware")
@@ -72,9 +75,12 @@ def _is_prose(text: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A text without tags: block tags part words, others do not."""
+    """A text without tags: block tags part words, others do not. What a page says in place of a picture stands at the end."""
     text = text[:_TEXT_MOST]
-    return html.unescape(_TAG.sub("", _BLOCK_TAG.sub("\n", text))) if "<" in text else text
+    if "<" not in text:
+        return text
+    said = (match[1] or match[2] for match in islice(_SAID.finditer(text), _SAID_MOST))
+    return html.unescape("\n".join((_TAG.sub("", _BLOCK_TAG.sub("\n", text)), *said)))
 
 
 def _forms(candidate: str) -> Iterator[str]:

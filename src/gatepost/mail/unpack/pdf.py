@@ -26,7 +26,11 @@ _OBJECT = re.compile(rb"(?<!\d)(\d{1,10})[\s\0]+\d{1,5}[\s\0]+obj(?![a-z])")
 _BODY_END = re.compile(rb"\bendobj\b|\bstream\r?\n|\bstream\r|\bobj\b")
 _NAME_ESCAPE = re.compile(rb"#([0-9A-Fa-f]{2})")
 _LENGTH = re.compile(rb"/Length[\s\0]+(\d{1,10})(?![\s\0]+\d+[\s\0]+R)")
-_FILTER = re.compile(rb"/F(?:ilter)?[\s\0]*(\[[^\]]*\]|/[^\s/<>\[\]()]+)")
+_COMMENT = re.compile(rb"%[^\r\n]*")
+_FILTER = re.compile(rb"/F(?:ilter)?[\s\0]*(\[[^\]]*\]|/[^\s/<>\[\]()]+|\d{1,10}[\s\0]+\d{1,5}[\s\0]+R\b)")
+_PARAMETERS = re.compile(rb"/D(?:ecodeParms|P)[\s\0]*(\[[^\]]*\]|\d{1,10}[\s\0]+\d{1,5}[\s\0]+R\b)")
+_VALUE = re.compile(rb"[\s\0]*(?:\[[^\]]*\]|/[^\s/<>\[\]()]+|<<[^>]*>>)")
+_FIRST = re.compile(rb"/First[\s\0]+(\d{1,10})")
 _NAME = re.compile(rb"/([^\s/<>\[\]()%]+)")
 _PREDICTOR = re.compile(rb"/Predictor[\s\0]+(?:1[0-5]|2)\b")
 _EMBEDDED_REFERENCE = re.compile(rb"/EF[\s\0]*<<([^>]*)>>")
@@ -103,6 +107,7 @@ class _Pdf:
         self.opened = opened
         self.data = data
         self.objects: list[_Object] = []
+        self.values: dict[int, bytes] = {}
         self.packed: dict[int, bytes] = {}
         self.embedded: set[int] = set()
         self.scripts: set[int] = set()
@@ -110,6 +115,7 @@ class _Pdf:
 
     def members(self) -> Iterator[Member]:
         self.objects = list(self._objects())
+        self.values = {thing.number: thing.dictionary for thing in self.objects}
         for thing in self.objects:
             if thing.stream is not None and b"/ObjStm" in thing.dictionary:
                 self.packed[thing.number] = self._decode(thing)
@@ -174,7 +180,8 @@ class _Pdf:
         script = thing.number in self.scripts
         if not wanted and not script and _QUIET.search(thing.dictionary):
             return
-        if wanted and _PREDICTOR.search(thing.dictionary):
+        parameters = _PARAMETERS.search(thing.dictionary) if wanted else None
+        if wanted and _PREDICTOR.search(thing.dictionary + (self._resolved(parameters[1]) if parameters else b"")):
             self.opened.find(
                 Kind.UNCHECKED, "pdf-predictor", "a file in the PDF is stored as if it were a picture, which is not undone here"
             )
@@ -186,10 +193,28 @@ class _Pdf:
         elif data and category(identify(data)) in _WORTH:
             yield Member(f"object{thing.number}", data, "pdf-stream")
 
+    def _resolved(self, text: bytes) -> bytes:
+        """A value with what its references stand for in their places."""
+        return _REFERENCE.sub(lambda match: self._value(int(match[1])), text) if b"R" in text else text
+
+    def _value(self, number: int) -> bytes:
+        """An object by its number, one in an object stream too: there numbers and places stand first (ISO 32000-1 7.5.7)."""
+        if number in self.values:
+            return self.values[number]
+        listed = re.compile(rb"(?:\A|\s)%d\s+(\d{1,10})\b" % number)
+        for stream, text in self.packed.items():
+            self.opened.budget.time(self.opened.part.path)
+            first = _FIRST.search(self.values[stream])
+            place = listed.search(text, 0, int(first[1])) if first else None
+            if first and place:
+                value = _VALUE.match(text, int(first[1]) + int(place[1]))
+                return value[0] if value else b""
+        return b"/Missing"
+
     def _decode(self, thing: _Object, *, needed: bool = False) -> bytes:
         assert thing.stream is not None
-        found = _FILTER.search(thing.dictionary)
-        filters = tuple(_NAME.findall(found[1])) if found else ()
+        found = _FILTER.search(thing.dictionary) or _FILTER.search(_COMMENT.sub(b" ", thing.dictionary))
+        filters = tuple(_NAME.findall(self._resolved(found[1]))) if found else ()
         if filters and filters[0] in PICTURES:
             return bytes(thing.stream) if needed else b""
         try:

@@ -75,7 +75,8 @@ def _lzw(data: memoryview) -> Iterator[bytes]:
     yield bytes(out)
 
 
-_FILTERS: dict[bytes, Callable[[memoryview], Iterable[bytes]]] = {
+_FILTERS: dict[bytes, Callable[[memoryview], Iterable[bytes | memoryview]]] = {
+    b"Crypt": lambda data: (data,),  # what was encrypted is not any more when a stream comes here
     b"FlateDecode": lambda data: inflate(data, 15),
     b"Fl": lambda data: inflate(data, 15),
     b"ASCIIHexDecode": _hex,
@@ -90,7 +91,9 @@ _FILTERS: dict[bytes, Callable[[memoryview], Iterable[bytes]]] = {
 PICTURES = frozenset({b"DCTDecode", b"DCT", b"JPXDecode", b"CCITTFaxDecode", b"CCF", b"JBIG2Decode"})
 
 
-def decode(data: memoryview, filters: tuple[bytes, ...], join: Callable[[Iterable[bytes]], bytes]) -> Iterable[bytes | memoryview]:
+def decode(
+    data: memoryview, filters: tuple[bytes, ...], join: Callable[[Iterable[bytes | memoryview]], bytes]
+) -> Iterable[bytes | memoryview]:
     """The chunks behind all filters; `join` spends the budget for the steps between. Stops before the first picture filter."""
     chunks: Iterable[bytes | memoryview] = (data,)
     for number, name in enumerate(filters):

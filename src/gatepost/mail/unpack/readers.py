@@ -84,6 +84,7 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "lzma": (streams.read_xz,),
     "lzip": (streams.read_lzip,),
     "zstd": (streams.read_zstd,),
+    "skippable-frame": (streams.read_skippable,),
     "szdd": (streams.read_szdd,),
     "lz4": (archive.filter_reader("lz4"),),
     "compress": (archive.filter_reader("compress"),),

@@ -16,6 +16,7 @@ from gatepost.mail.unpack.opened import Member, Opened, UnpackError
 _SUFFIXES = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".z", ".lz", ".lz4", ".lzo")
 _TAR_SUFFIXES = (".tgz", ".tbz2", ".tbz", ".txz", ".taz", ".tzst")
 _STREAMS_MOST = 10_000
+_FRAME_HEAD = 8
 _ACTIVEMIME_LEAST, _ACTIVEMIME_MOST = 0x20, 0x100
 
 
@@ -94,6 +95,28 @@ def read_lzip(opened: Opened) -> Iterator[Member]:
 def read_zstd(opened: Opened) -> Iterator[Member]:
     """All frames of a Zstandard file."""
     yield Member(inner_name(opened), opened.gather_or_find(unzstd(opened.body)))
+
+
+def read_skippable(opened: Opened) -> Iterator[Member]:
+    """What stands in frames that decoders of Zstandard and LZ4 pass over, and what stands behind them (RFC 8878 3.1.2)."""
+    rest, number = opened.body, 0
+    while _is_skippable(rest):
+        number += 1
+        end = _FRAME_HEAD + int.from_bytes(rest[4:_FRAME_HEAD], "little")
+        opened.budget.time(opened.part.path)
+        yield from _content(opened, f"frame{number}", rest[_FRAME_HEAD:end], "skippable-frame")
+        rest = rest[end:]
+    yield from _content(opened, inner_name(opened), rest, "")
+
+
+def _is_skippable(data: memoryview) -> bool:
+    return bytes(data[1:4]) == b"\x2a\x4d\x18" and data[0] >> 4 == 5  # noqa: PLR2004 - 0x50 to 0x5F
+
+
+def _content(opened: Opened, name: str, data: memoryview, reading: str) -> Iterator[Member]:
+    if data:
+        opened.meter.spend(len(data))
+        yield Member(name, data, reading)
 
 
 def read_activemime(opened: Opened) -> Iterator[Member]:

@@ -23,6 +23,7 @@ from gatepost.mail.unpack.readers import READERS
 _FATAL = frozenset({"parts", "bytes", "cpu", "wall"})
 _CLOSED = frozenset({Category.ARCHIVE, Category.DISK})
 _READ_AGAIN = frozenset({"mail", "mbox", "encoded-text"})
+_NAMED_ONLY = (".br", ".brotli")
 _NAMED_MOST = 8
 _HINT_LONGEST, _HINTS_MOST, _HINTED_MOST = 4096, 20, 20
 
@@ -98,6 +99,8 @@ class _Walk:
         seen = sights(data)
         part = replace(item.part, type=seen[0].type)
         self.done.append(part)
+        if part.type == "data" and any(name.lower().endswith(_NAMED_ONLY) for name in part.names):
+            self._find(Kind.UNCHECKED, "format-brotli", part.path, "nothing here opens Brotli files, which only their names tell")
         for sight in seen:
             if sight.type in _READ_AGAIN and self._worth_reading(item, data):
                 self._again(part, data, sight.type)
