@@ -88,6 +88,11 @@ class Gateway:
         found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [int(pid) for pid in found if _name(int(pid)).startswith(name)]
 
+    def only(self, name: str) -> int:
+        """The one process of that name, as soon as it has it: a fork is called as its parent at first."""
+        wait_for(lambda: len(self.children(name)) == 1, f"one {name}")
+        return self.children(name)[0]
+
     def command(self, *arguments: str, status: int = 0) -> str:
         """Run `gatepost` on this site."""
         command = [sys.executable, "-m", "gatepost", *arguments, "--site", str(self.site)]
