@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from gatepost.journal.store import SqliteJournal
+from tests.support.clamd import Clamd
+from tests.support.faultclamd import FaultClamd, faultclamd
 from tests.support.gateway import Gateway
 from tests.support.mails import CLEAN, INFECTED, send
 from tests.support.ports import free_port, wait_for
 from tests.support.postfix import Postfix
 from tests.support.sendmail import Sendmail
 from tests.support.sink import Sink
+
+__all__ = ["faultclamd"]
 
 CANARY = '\n[canary]\ninterval = "1s"\n'
 STRANGER = "203.0.113.7"
@@ -113,3 +117,22 @@ def test_a_sendmail_that_never_calls_the_milter_is_found_out(asked: str, gateway
         mta.stop()
 
     assert asked == "MAIL_FILTER" or sink.delivered == []
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_an_engine_that_says_clean_to_everything_is_named_although_others_stop_the_virus(
+    honest: bool, gateway: Callable[..., Gateway], faultclamd: FaultClamd, clamd: Clamd
+) -> None:
+    """The honest engine is the control: the same site, and no alarm."""
+    faultclamd.mode = "lie"
+    running = gateway(f'[engines.clamav]\nsocket = "{clamd.address if honest else faultclamd.address}"\n{CANARY}')
+    kind = "canary.passed" if honest else "canary.failed"
+
+    wait_for(lambda: events(running, kind), "the canary", 60)
+
+    if honest:
+        assert events(running, "canary.failed") == []
+    else:
+        assert "the test virus was not found by clamav" in str(events(running, kind)[0]["text"])
+        assert "the test virus was not found by clamav" in running.log()
+        assert running.command("status", status=1)

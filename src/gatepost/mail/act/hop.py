@@ -3,6 +3,7 @@
 What it does: connects, takes up TLS by policy, sends a mail in one or a few round trips (PIPELINING, CHUNKING), keeps connections for the next mail.
 The next hop is asked about a recipient when our client names it, so that its refusal becomes ours; the mail itself goes only after the verdict.
 When the connection has died in between, the transaction is begun again on a new one; after the first octet of the mail it never is.
+A next hop that cannot be used is named in the log, once a minute.
 Not its job: choosing the next hop, queueing, retrying: whoever gave us the mail still holds it.
 Raises: nothing but what a programming fault raises; every trouble becomes a 451 reply, or what the next hop said.
 """
@@ -10,6 +11,7 @@ Raises: nothing but what a programming fault raises; every trouble becomes a 451
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 
 from gatepost.mail.act.connection import Connection, Hop, HopError
@@ -20,6 +22,9 @@ from gatepost.mail.smtp import address
 from gatepost.mail.smtp.address import AddressError
 from gatepost.mail.smtp.lines import LineEndError, exact, stuffed
 
+_log = logging.getLogger(__name__)
+
+TELL = 60.0  # seconds between two lines about the same next hop
 KEEP = 30.0  # seconds; shorter than any server's patience (RFC 5321 4.5.3.2.7: five minutes)
 _DSN = ("RET=", "ENVID=", "NOTIFY=", "ORCPT=")
 _LATER = Reply(451, "4.3.0", "not sent: another recipient has been refused meanwhile, try again")
@@ -34,6 +39,7 @@ class SmtpHop:
         self.hop = hop
         self.taken = Taken()
         self._idle: list[Connection] = []
+        self._told = float("-inf")
 
     def begin(self, envelope: Envelope, forwarded: Mapping[str, str] | None = None) -> SmtpTransaction:
         """Begin a transaction; nothing is sent before its first recipient."""
@@ -45,7 +51,17 @@ class SmtpHop:
             connection = self._idle.pop()
             if not connection.lost:
                 return connection
-        return await Connection.open(self.hop)
+        try:
+            return await Connection.open(self.hop)
+        except HopError as error:
+            self._tell(error)
+            raise
+
+    def _tell(self, error: HopError) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._told >= TELL:
+            self._told = now
+            _log.warning("mail for %s:%d waits: %s", self.hop.host, self.hop.port, error.reply.text)
 
     def keep(self, connection: Connection) -> None:
         """Take a connection back for the next mail."""
