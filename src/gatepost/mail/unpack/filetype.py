@@ -27,6 +27,8 @@ _BY_START = {
     for start, rows in groupby(sorted((m for m in MAGIC if m[0] == 0), key=lambda m: (m[1][:2], -len(m[1]))), key=lambda m: m[1][:2])
 }
 _ELSEWHERE = tuple(m for m in MAGIC if m[0])
+_ELSEWHERE_EARLY = tuple(m for m in _ELSEWHERE if m[0] < 128)  # noqa: PLR2004 - what a short content can hold
+_SHAPES = frozenset(b"\x5d\x30\x84\x85\xc1\x8c\x1a\0")
 _NOT_TEXT = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\x1a\x08"))
 _EMBEDDED_CHECKS: dict[str, Callable[[bytes], bool]] = {
     "zip": lambda _: True,
@@ -125,6 +127,16 @@ def sights(data: bytes) -> tuple[Sight, ...]:
 def is_text(head: bytes) -> bool:
     """Whether bytes could be text in some eight-bit charset or in UTF-16 with a mark."""
     return head[:2] in {b"\xff\xfe", b"\xfe\xff"} or len(head.translate(None, _NOT_TEXT)) == len(head)
+
+
+def may_have_magic(data: bytes) -> bool:
+    """A quick test: False only when bytes that are no text are "data" to `identify`, but for types told by their end or by a check sum."""
+    return (
+        data[:2] in _BY_START
+        or data[2:4] == b"-l"
+        or data[0] in _SHAPES
+        or any(data.startswith(magic, at) for at, magic, _ in _ELSEWHERE_EARLY)
+    )
 
 
 def _magic(data: bytes, head: bytes) -> str:

@@ -15,10 +15,11 @@ from urllib.parse import unquote_to_bytes
 
 import pybase64
 
-from gatepost.mail.unpack.filetype import identify, is_text
+from gatepost.mail.unpack.filetype import identify, is_text, may_have_magic
 
 _LEAST = 24
 _SHORTEST = 16  # nothing dangerous is so short
+_BRIEF = 128  # shorter than the least archive with a file in it
 _MOSTLY = 0.9
 _ASCII = bytes(range(128))
 _WEAK = frozenset(
@@ -28,7 +29,7 @@ _LITERALS_MOST = 2000
 _TICK_MASK = 255
 _DATA_LINK = re.compile(rb"data:([\w.+-]+/[\w.+-]+)?((?:;[\w=.+-]+)*?)(;base64)?,([^\"'<>()]{8,})", re.IGNORECASE)
 _LITERAL = re.compile(rb"\"((?:[^\"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|`([^`]*)`")
-_JOINT = re.compile(rb"\s*[+,]\s*\Z")
+_JOINTS = frozenset({b"+", b","})
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24,}={0,3}\Z")
 _HEX = re.compile(rb"(?:0x)?[0-9A-Fa-f]{24,}\Z")
 # Possessive, since a repeat that may go back remembers every step.
@@ -50,7 +51,8 @@ _RUN_MASK = _mask(_BASE64_LETTERS)
 _LIST_MASK = _mask(b"0123456789abcdefABCDEFxX, \t\r\n")
 _ESCAPE_MASK = _mask(b"0123456789abcdefABCDEFxXuU\\%")
 _PAIRS_MASK = _mask(b"0123456789abcdefABCDEF \t\r\n:,")
-_PAIRS = re.compile(rb"(?:[0-9A-Fa-f]{2,8}[ \t\r\n:,]{1,4}){32,}+[0-9A-Fa-f]{0,8}")
+# The first branch takes what is too long for a group in one step.
+_PAIRS = re.compile(rb"[0-9A-Fa-f]{9,}+|((?:[0-9A-Fa-f]{2,8}+[ \t\r\n:,]{1,4}+){32,}+[0-9A-Fa-f]{0,8})")
 _NEXT_LINE = re.compile(rb"[ \t]*\r?\n?[ \t>]*[A-Za-z0-9+/]{4,}={0,2}(?=[ \t\r\n\"'<]|\Z)|={1,2}")
 
 
@@ -114,7 +116,8 @@ def _pairs(text: bytes) -> Iterator[bytes]:
     """Hexadecimal digits in groups, as dumps have them and `certutil -decodehex` takes them."""
     for start, stop in _runs(text, _PAIRS_MASK, _LONG_PAIRS):
         for match in _PAIRS.finditer(text, start, stop):
-            yield match[0].translate(None, b" \t\r\n:,")
+            if match[1]:
+                yield match[1].translate(None, b" \t\r\n:,")
 
 
 def _in_script(text: bytes, tick: Callable[[], None]) -> Iterator[bytes]:
@@ -124,7 +127,8 @@ def _in_script(text: bytes, tick: Callable[[], None]) -> Iterator[bytes]:
         if not number & 255:
             tick()
         value = match[1] or match[2] or match[3] or b""
-        near = end >= 0 and match.start() - end < 40 and _JOINT.match(text[end : match.start()])  # noqa: PLR2004 - a plus with its blanks
+        start, stop = match.span()
+        near = end >= 0 and start - end < 40 and text[end:start].strip() in _JOINTS  # noqa: PLR2004 - a plus with its blanks
         if near:
             joined, pieces = joined + value, pieces + 1
         else:
@@ -133,7 +137,7 @@ def _in_script(text: bytes, tick: Callable[[], None]) -> Iterator[bytes]:
             joined, pieces = value, 1
         if len(value) >= _LEAST:
             yield value
-        end = match.end()
+        end = stop
     if pieces > 1:
         yield joined
 
@@ -190,6 +194,8 @@ def _makes_sense(content: bytes) -> bool:
         return False
     if content[1::2].count(0) > _MOSTLY * len(content[1::2]):
         return True
+    if len(content) < _BRIEF and not is_text(content) and not may_have_magic(content):
+        return False
     kind = identify(content)
     if kind == "pe":
         return b"PE\0\0" in content[:2048] or b"DOS mode" in content[:256]
