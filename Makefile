@@ -23,8 +23,8 @@ check: setup  ## style, types, import rules, house rules
 test: setup  ## everything: checks, unit tests, scenarios with real daemons
 	@scripts/test
 
-test-faults: setup  ## the whole fault matrix, slow
-	@$(PY) -m pytest tests/scenarios -m faults
+test-faults: setup  ## the whole fault matrix as a table, slow
+	@$(PY) -m pytest tests/scenarios -m 'not slow' -k faults
 
 bench: setup  ## speed against peers and floors, in one run
 	@$(PY) -m tests.benchmarks
