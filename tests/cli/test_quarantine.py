@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.support.commandline import gatepost
 
 from gatepost.journal.interface import Query
 from gatepost.journal.store import SqliteJournal
 from gatepost.services.pretend import pretend
 from gatepost.site.load import loads
-from tests.support.commandline import gatepost
 
 SITE = """
 [site]
