@@ -27,6 +27,7 @@ from tests.support.evasive.craft import (
     zipped,
 )
 from tests.support.evasive.files import PNG, onenote
+from tests.support.evasive.quine import quine
 
 _HEX_LETTERS = b"!\"#$%&'()*+,-012345689@ABCDEFGHIJKLMNPQRSTUVXYZ[`abcdefhijklmpqr"
 _MSI_CLASS = bytes.fromhex("84100c0000000000c000000000000046")
@@ -130,6 +131,8 @@ def containers() -> Cases:
     add("LZ4 behind a frame that says nothing", attached(skippable(b"nothing", 3) + lz4(PAYLOAD), "report.lz4"))
     add("ZIP in a frame that says nothing", attached(zstandard.compress(b"nothing") + skippable(PAYLOAD), "report.zst"))
     add("Zstandard behind a picture of Zstandard", attached(zstandard.compress(b"one") + packed, "report.zst"))
+    add("ZIP that holds itself", attached(quine(), "a.zip"), seen=False)
+    add("ZIP that holds itself in a ZIP", attached(zipped(("a.zip", quine()), ("b.zip", quine())), "a.zip"), seen=False)
     add("Brotli", attached(bytes.fromhex("0b2180") + bytes(range(128, 190)) + b"\3", "page.html.br"), seen=False)
     add(
         "Brotli in a tar",

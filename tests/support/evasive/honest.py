@@ -62,6 +62,7 @@ def containers() -> Cases:
     add("a RAR 5 with a text", rar5(b"a.txt", WORDS), "a.rar")
     add("a cabinet with a text", cabinet(b"a.txt", WORDS), "a.cab")
     add("a compound file with a cabinet of texts", compound({"Data": cabinet(b"a.txt", WORDS)}), "a.bin")
+    add("a ZIP with two copies of a ZIP", zipped(("a.zip", zipped(("a.txt", WORDS))), ("b/a.zip", zipped(("a.txt", WORDS)))), "a.zip")
     add("a OneNote package", cabinet(b"notes.one", onenote(PNG)), "notes.onepkg")
     add("a Zstandard log behind a frame that says nothing", skippable(b"log 1") + zstandard.compress(WORDS), "a.log.zst")
     add("an LZ4 log", lz4(WORDS), "a.log.lz4")

@@ -75,7 +75,7 @@ class _Walk:
         self.done: list[Part] = []
         self.findings: list[Finding] = []
         self.queue: deque[_Item] = deque()
-        self.opened: set[bytes] = set()
+        self.opened: dict[bytes, str] = {}
         self.read_already: frozenset[str] = frozenset()
         self.hints: list[str] = []
 
@@ -112,7 +112,10 @@ class _Walk:
             if category(sight.type) in _CLOSED and not sight.offset:
                 self._find(Kind.UNCHECKED, f"format-{sight.type}", part.path, f"nothing here opens files of the type {sight.type}")
             return
-        if not self._first_time(memoryview(data)[sight.offset :], sight.type):
+        earlier = self._earlier(memoryview(data)[sight.offset :], sight.type, part.path)
+        if earlier is not None:
+            if part.path.startswith(f"{earlier}!") and category(sight.type) in _CLOSED:
+                self._find(Kind.UNCHECKED, "holds-itself", part.path, f"{sight.type} that came out of itself and can be opened without end")
             return
         for read in readers:
             opened = Opened(part, data, sight.offset, meter, self.budget, self._known_passwords(), self.findings)
@@ -150,12 +153,12 @@ class _Walk:
             self.hints.clear()
         return self.passwords
 
-    def _first_time(self, data: Buffer, use: str) -> bool:
-        """Whether these bytes have not been opened before; copies of a container are opened once."""
+    def _earlier(self, data: Buffer, use: str, path: str) -> str | None:
+        """Where these bytes were put to this use before, None if nowhere; copies of a container are opened once."""
         digest = hashlib.sha256(data).digest() + use.encode()
-        new = digest not in self.opened
-        self.opened.add(digest)
-        return new
+        earlier = self.opened.get(digest)
+        self.opened.setdefault(digest, path)
+        return earlier
 
     def _worth_reading(self, item: _Item, data: bytes) -> bool:
         """Whether something that looks like a mail is to be read as one: not what the reader of mails itself made of a mail it read."""
@@ -165,7 +168,7 @@ class _Walk:
         letter = not part.names and part.declared in {"text/plain", ""} and "!" not in part.path
         if letter and (b"\nContent-" not in data[:4096] or item.part.type == "encoded-text"):
             return False
-        return self._first_time(data, "read")
+        return self._earlier(data, "read", part.path) is None
 
     def _again(self, part: Part, data: bytes, kind: str) -> None:
         """Read a mail inside as a mail."""
