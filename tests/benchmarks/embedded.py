@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.benchmarks.sets import real
 from tests.support.gateway import Gateway
+from tests.support.memory import proportional
 
 CONNECTIONS = 8
 
@@ -67,9 +68,7 @@ async def _load(gateway: Gateway, seconds: float) -> float:
 
 def memory(gateway: Gateway) -> float:
     """The proportional set size of all processes together, in MiB."""
-    processes = [gateway.process.pid, *gateway.children()]
-    rows = (line for pid in processes for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines())
-    return sum(int(row.split()[1]) for row in rows if row.startswith("Pss:")) / 1024
+    return sum(map(proportional, (gateway.process.pid, *gateway.children()))) / (1 << 20)
 
 
 def measure(seconds: float, hop: int) -> list[tuple[str, float, float]]:

@@ -1,4 +1,4 @@
-"""Malformed milter sessions against a live milter: what an MTA would say, spoilt in one of twelve ways by numbered chance.
+"""Malformed milter sessions against a live milter: what an MTA would say, spoilt in one of thirteen ways by numbered chance.
 
 Shares no code with the server. A number gives always the same session, so a failure can be repeated.
 """
