@@ -63,6 +63,10 @@ def containers() -> Cases:
     add("a cabinet with a text", cabinet(b"a.txt", WORDS), "a.cab")
     add("a compound file with a cabinet of texts", compound({"Data": cabinet(b"a.txt", WORDS)}), "a.bin")
     add("a ZIP with two copies of a ZIP", zipped(("a.zip", zipped(("a.txt", WORDS))), ("b/a.zip", zipped(("a.txt", WORDS)))), "a.zip")
+    cases.add(
+        "a gzip in an encoding that is not known",
+        mail(b"Content-Type: text/plain; name=a.txt", b"Content-Transfer-Encoding: x-gzip64", body=b64(gzip.compress(WORDS))),
+    )
     add("a OneNote package", cabinet(b"notes.one", onenote(PNG)), "notes.onepkg")
     add("a Zstandard log behind a frame that says nothing", skippable(b"log 1") + zstandard.compress(WORDS), "a.log.zst")
     add("an LZ4 log", lz4(WORDS), "a.log.lz4")

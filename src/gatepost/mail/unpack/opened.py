@@ -64,6 +64,13 @@ class Meter:
             self.budget.expansion(meter.packed, meter.unpacked, self.path)
             meter = meter.parent
 
+    def within(self, other: Meter) -> bool:
+        """Whether this container came out of that one."""
+        meter = self.parent
+        while meter is not None and meter is not other:
+            meter = meter.parent
+        return meter is other
+
 
 @dataclass(slots=True)
 class Opened:

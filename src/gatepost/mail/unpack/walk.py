@@ -75,7 +75,7 @@ class _Walk:
         self.done: list[Part] = []
         self.findings: list[Finding] = []
         self.queue: deque[_Item] = deque()
-        self.opened: dict[bytes, str] = {}
+        self.opened: dict[bytes, Meter] = {}
         self.read_already: frozenset[str] = frozenset()
         self.hints: list[str] = []
 
@@ -112,9 +112,9 @@ class _Walk:
             if category(sight.type) in _CLOSED and not sight.offset:
                 self._find(Kind.UNCHECKED, f"format-{sight.type}", part.path, f"nothing here opens files of the type {sight.type}")
             return
-        earlier = self._earlier(memoryview(data)[sight.offset :], sight.type, part.path)
+        earlier = self._earlier(memoryview(data)[sight.offset :], sight.type, meter)
         if earlier is not None:
-            if part.path.startswith(f"{earlier}!") and category(sight.type) in _CLOSED:
+            if meter.within(earlier) and category(sight.type) in _CLOSED:
                 self._find(Kind.UNCHECKED, "holds-itself", part.path, f"{sight.type} that came out of itself and can be opened without end")
             return
         for read in readers:
@@ -153,11 +153,11 @@ class _Walk:
             self.hints.clear()
         return self.passwords
 
-    def _earlier(self, data: Buffer, use: str, path: str) -> str | None:
-        """Where these bytes were put to this use before, None if nowhere; copies of a container are opened once."""
+    def _earlier(self, data: Buffer, use: str, meter: Meter) -> Meter | None:
+        """The meter under which these bytes were put to this use before, if they were; copies of a container are opened once."""
         digest = hashlib.sha256(data).digest() + use.encode()
         earlier = self.opened.get(digest)
-        self.opened.setdefault(digest, path)
+        self.opened.setdefault(digest, meter)
         return earlier
 
     def _worth_reading(self, item: _Item, data: bytes) -> bool:
@@ -168,7 +168,7 @@ class _Walk:
         letter = not part.names and part.declared in {"text/plain", ""} and "!" not in part.path
         if letter and (b"\nContent-" not in data[:4096] or item.part.type == "encoded-text"):
             return False
-        return self._earlier(data, "read", part.path) is None
+        return self._earlier(data, "read", item.meter) is None
 
     def _again(self, part: Part, data: bytes, kind: str) -> None:
         """Read a mail inside as a mail."""
