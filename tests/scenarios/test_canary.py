@@ -50,7 +50,8 @@ def test_a_next_hop_that_is_gone_is_told_by_the_canary(gateway: Callable[..., Ga
     wait_for(running.workers, "the heartbeat")
     assert "the canary is not well" in running.command("status", status=1)
     told = json.loads(running.command("doctor", "--json", status=2))["checks"]
-    assert [one["check"] for one in told if one["severity"] == "error"] == ["gateway", "next hop"]
+    errors = {one["check"] for one in told if one["severity"] == "error"}
+    assert {"gateway", "next hop"} <= errors <= {"gateway", "next hop", "alerts"}  # an alert that finds no next hop waits too
 
 
 def test_an_engine_that_has_gone_blind_is_named(gateway: Callable[..., Gateway]) -> None:

@@ -163,9 +163,12 @@ def _text(data: bytes) -> bytes:
 
 def _bytes(text: bytes) -> bytes:
     try:
-        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+        data = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except ValueError:
-        raise AgeError("the head of the file is damaged") from None
+        data = b""
+    if _text(data) != text:  # spare bits that are not zero are damage too
+        raise AgeError("the head of the file is damaged")
+    return data
 
 
 def _stanza(arguments: Sequence[bytes], body: bytes) -> bytes:

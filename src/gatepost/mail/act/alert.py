@@ -19,7 +19,7 @@ from gatepost.mail.model import Envelope
 
 MOST_LINES = 50
 """Different alerts named in one mail; the rest are only counted, so that a sender who varies names cannot fill memory."""
-LONGEST = 120
+LONGEST = 240
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
