@@ -39,7 +39,8 @@ def _held(data: bytes, pattern: bytes) -> int:
 class Unstuffer:
     """Reads what follows a 354: give it chunks as they come; after `rest` is not None the message is over and `rest` follows it.
 
-    `fault` names the first thing in the message that must not be there, and from then on no content is given out.
+    `fault` names what in the message must not be there, a bare line end rather than a NUL however the chunks are cut; from the first one on no
+    content is given out.
     """
 
     __slots__ = ("_fresh", "_tail", "fault", "rest")
@@ -66,7 +67,7 @@ class Unstuffer:
     def _content(self, piece: bytes) -> bytes:
         if not piece:
             return b""
-        self.fault = self.fault or fault(piece)
+        self.fault = _graver(self.fault, fault(piece))
         piece = piece.replace(b"\r\n.", CRLF)
         if self._fresh:
             self._fresh = False
@@ -75,7 +76,7 @@ class Unstuffer:
 
 
 class LineCheck:
-    """Checks content that comes in chunks without dots (BDAT). `fault` names the first thing that must not be there."""
+    """Checks content that comes in chunks without dots (BDAT). `fault` names what must not be there, a bare line end rather than a NUL."""
 
     __slots__ = ("_tail", "fault")
 
@@ -87,12 +88,16 @@ class LineCheck:
         """Take the next chunk."""
         data = self._tail + data
         self._tail = b"\r" if data.endswith(b"\r") else b""
-        self.fault = self.fault or fault(data[: len(data) - len(self._tail)])
+        self.fault = _graver(self.fault, fault(data[: len(data) - len(self._tail)]))
 
     def end(self) -> None:
         """Say that nothing follows."""
         if self._tail:
-            self.fault = self.fault or BARE
+            self.fault = BARE
+
+
+def _graver(before: str, now: str) -> str:
+    return BARE if BARE in {before, now} else before or now
 
 
 def stuffed(chunks: Iterable[bytes]) -> Iterator[bytes]:
