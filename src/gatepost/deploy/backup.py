@@ -274,17 +274,21 @@ def _unpack(archive: tarfile.TarFile, folder: Path, found: dict[str, str]) -> No
     """Unpack the rest of an archive, and prove every file of it."""
     (folder / STATE).mkdir(0o700)
     while (member := archive.next()) is not None:
-        archive.extract(member, folder, filter=_only_below)
+        archive.extract(_only_below(member, folder), folder)
         if member.isfile():
             with (folder / member.name).open("rb") as file:
                 found[member.name] = _digest(file)
     _compare(read(folder / SUMS) if SUMS in found else b"", found)
 
 
-def _only_below(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    """Refuse what would be written or lead outside the folder (tarfile's own rule), but keep the owners and modes that we wrote ourselves."""
-    checked = tarfile.data_filter(member, folder)
-    return checked.replace(mode=member.mode & 0o7777, uid=member.uid, gid=member.gid, uname=member.uname, gname=member.gname, deep=False)
+def _only_below(member: tarfile.TarInfo, folder: Path) -> tarfile.TarInfo:
+    """Refuse what would be written or lead outside the folder, and what is no file, folder or link. Debian 12's tarfile has no rule of its own."""
+    home, place = folder.resolve(), folder / member.name
+    leads = (place.parent / member.linkname if member.issym() else folder / member.linkname).resolve()
+    inside = place.parent.resolve().is_relative_to(home) and ".." not in place.parts and not Path(member.name).is_absolute()
+    if not inside or not leads.is_relative_to(home) or not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
+        raise tarfile.ReadError(f"{member.name} would lead outside")
+    return member
 
 
 def _digest(file: IO[bytes]) -> str:
