@@ -42,7 +42,6 @@ def kept(way: Way, state: Path) -> list[Sent]:
     return [one for one in way.traffic.sent if one.promised and one.digest in held & told]
 
 
-@pytest.mark.faults
 def test_all_of_twenty_kept_mails_are_there_after_a_power_cut(
     platter: Path, gateway: Callable[..., Gateway], start_way: StartWay, home: Path, record_property: Callable[[str, object], None]
 ) -> None:

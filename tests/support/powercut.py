@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,8 @@ def disk(image: Path, folder: Path, size: int = 64 << 20) -> Iterator[Path]:
 @contextmanager
 def after_a_cut(image: Path, folder: Path) -> Iterator[Path]:
     """What is found when the power comes back after a cut at this instant, mounted on `folder`; the disk itself goes on."""
-    copy = image.with_suffix(".cut")
-    shutil.copyfile(image, copy)
-    with _mounted(copy, folder, "loop"):
-        yield folder
+    # A file of its own for each cut: mount(8) takes a loop device that is still there for the same file, with what it had cached.
+    with tempfile.NamedTemporaryFile(dir=image.parent, suffix=".cut") as copy:
+        shutil.copyfile(image, copy.name)
+        with _mounted(Path(copy.name), folder, "loop"):
+            yield folder
