@@ -403,7 +403,7 @@ def watch_command(
         watch = Watch(
             lambda day: read_policy(site, day), Place(state), log, lambda kind, subject, data: _journal(site, kind, data, subject)
         )
-        stack.callback(watch.tell)
+        stack.callback(watch.end)
         while True:
             seen = watch.look()
             if seen.proof and (seen.drifted or first):

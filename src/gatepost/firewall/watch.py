@@ -58,13 +58,17 @@ class Watch:
         listing = nft.listing()
         seen = look(self._policy, listing, self._last)
         self._last = seen.fingerprint
+        self._count(listing)
+        return seen
+
+    def _count(self, listing: str) -> None:
+        """Add what was refused since the last look."""
         now = refused(json.loads(listing)["nftables"])
         for reason, packets in now.items():
             before = self._dropped[reason] if self._dropped is not None else packets
             # A reload begins to count anew.
             self._since[reason] += packets - before if packets >= before else packets
         self._dropped = now
-        return seen
 
     def _expire(self, day: dt.date) -> None:
         """What ends at midnight is closed within one look, and what the site file means is asked anew each day."""
@@ -93,6 +97,12 @@ class Watch:
         for one in log.read():
             with contextlib.suppress(LogError):
                 self._minute.add(read_packet(one.prefix, one.incoming, one.outgoing, one.content))
+
+    def end(self) -> None:
+        """Count what was refused since the last look, and hand on what there is."""
+        with contextlib.suppress(nft.NftError):
+            self._count(nft.listing())
+        self.tell()
 
     def tell(self) -> None:
         """Hand on what the present minute has held until now."""

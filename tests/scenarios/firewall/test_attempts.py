@@ -128,7 +128,6 @@ def test_a_scan_and_the_use_of_ftp_are_told_and_who_did_both(gateway: Gateway) -
     assert subprocess.run([*command, "--service", "rdp"], capture_output=True, check=False).returncode == 1
 
 
-@pytest.mark.slow
 def test_a_flood_does_not_fill_the_journal_and_is_counted_whole(gateway: Gateway) -> None:
     pour = [*gateway.inside("internet"), *flood.command("192.168.3.45", 7, "100000x", STRANGER)]
     sent = int(subprocess.run(pour, capture_output=True, text=True, check=True).stdout.split()[0])
