@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from gatepost.deploy.units.people import PEOPLE, Staff
-from gatepost.services.gateway import Gateway
+from gatepost.services import gateway
+from gatepost.services.gateway import Gateway, StartError
 from gatepost.services.keeper import ask_once
 from gatepost.services.messages import Delete, Introduce, Look, Note, Release, Request
 from gatepost.services.rights import may
 from gatepost.site.load import loads
-from gatepost.system.accounts import Account, become
+from gatepost.system.accounts import Account, become, tried
 from gatepost.system.sockets import connected
 from tests.support.gateway import SITE
 from tests.support.mails import CLEAN, INFECTED, send
@@ -84,6 +85,8 @@ class Running:
 
 @pytest.fixture
 def running(sink: Sink) -> Iterator[Running]:
+    if tried(STAFF["scan"], lambda: "" if all(os.access(path, os.R_OK | os.X_OK) for path in gateway.PROGRAM) else "closed"):
+        pytest.skip("the checkout or its Python stands where other users may not look")
     one = Running(sink.port)
     yield one
     one.stop()
@@ -106,6 +109,16 @@ def as_user(process: str | Account, work: Callable[[], object]) -> str:
         said = pipe.read().decode()
     os.waitpid(pid, 0)
     return said
+
+
+def test_a_program_that_the_workers_may_not_read_is_said_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(gateway, "PROGRAM", (tmp_path,))
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as home:
+        Path(home).chmod(0o755)
+        site = loads(SITE.format(home=home, next_hop=9, smtp=free_port(), extra=""))
+        with pytest.raises(StartError, match="may not be read by the user of the scan workers"):
+            Gateway(lambda: site, STAFF)
 
 
 def test_each_process_has_its_user_and_mail_is_still_scanned_and_delivered(running: Running, sink: Sink) -> None:

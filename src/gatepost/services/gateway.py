@@ -14,12 +14,14 @@ import os
 import resource
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+import gatepost
 from gatepost.deploy import storage
 from gatepost.deploy.units.people import COMMON, Folder, Staff, folders
 from gatepost.journal.interface import JournalError
@@ -37,6 +39,9 @@ from gatepost.system.sockets import listen_unix
 from gatepost.system.supervise import Child, Supervisor
 
 log = logging.getLogger(__name__)
+
+PROGRAM = (Path(gatepost.__file__).parent, Path(sys.prefix))
+"""Where the program stands, and the packages it uses."""
 
 DRAIN = 40.0
 """Seconds that all processes together have to finish."""
@@ -108,7 +113,7 @@ class Gateway:
             raise StartError(str(error)) from None
         except OSError as error:
             raise StartError(_denied(error)) from None
-        for process, attempt in (("front", _try_certificate), ("keeper", _try_keys)):
+        for process, attempt in (("scan", _try_program), ("front", _try_certificate), ("keeper", _try_keys)):
             if said := tried(self._staff.get(process), partial(attempt, site)):
                 raise StartError(said)
 
@@ -185,6 +190,14 @@ def _numbers(folder: Folder, staff: Staff) -> tuple[int, int]:
 
 def _denied(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}; give the user who runs this the right to it, or name another folder"
+
+
+def _try_program(_site: Site) -> str:
+    """What keeps scan workers from the program itself, which names their engines."""
+    for path in PROGRAM:
+        if not os.access(path, os.R_OK | os.X_OK):
+            return f"{path} may not be read by the user of the scan workers; install Gatepost where it may, or start it with --one-user"
+    return ""
 
 
 def _try_certificate(site: Site) -> str:
