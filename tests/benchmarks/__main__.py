@@ -123,7 +123,7 @@ def _measure(name: str, options: argparse.Namespace) -> list[Target]:
     with tempfile.TemporaryDirectory(prefix="gp-bench-") as path, running_clamd(NO_CACHE, _engine_home(Path(path))) as scanner:
         folder = Path(path)
         extra = _engine(options, scanner, REMEMBERED if name == "campaign" else 0)
-        gateway = Gateway(folder / "gateway", next_hop=9, extra=extra).start()
+        gateway = Gateway(folder / "gateway", next_hop=9, extra=extra, scan_workers=0).start()
         try:
             with clamav_milter(folder, scanner.address) as peer:
                 clients = {"raw clamd": clamd(str(scanner.socket)), "gatepost": milters(str(gateway.home / "milter.sock"))}

@@ -48,12 +48,13 @@ interval = "1h"
 
 @dataclass
 class Gateway:
-    """Runs until `stop`. `extra` are further lines of the site file; `program` stands in place of `-m gatepost`, to run it broken."""
+    """Runs until `stop`. `extra` are further lines of the site file, `scan_workers` their number (0: the default); `program` stands in place of `-m gatepost`, to run it broken."""
 
     home: Path
     next_hop: int
     extra: str = ""
     smtp: int = field(default_factory=free_port)
+    scan_workers: int = 2
     program: tuple[str, ...] = ("-m", "gatepost")
 
     def start(self) -> Gateway:
@@ -81,7 +82,8 @@ class Gateway:
         """Write the site file anew."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o755)
-        self.site.write_text(SITE.format(home=self.home, next_hop=self.next_hop, smtp=self.smtp, extra=extra))
+        text = SITE.format(home=self.home, next_hop=self.next_hop, smtp=self.smtp, extra=extra)
+        self.site.write_text(text.replace("workers = 2", f"workers = {self.scan_workers}"))
 
     def children(self, name: str = "") -> list[int]:
         """Processes of the gateway whose name, as ps(1) shows it, begins with `name`: "keeper", "front", "scan worker"."""

@@ -37,7 +37,7 @@ def workers(site: Site, scan: Path, scratch: Path, number: int, account: Account
 
 def count(site: Site) -> int:
     """How many workers a site has."""
-    return site.mail.workers or os.cpu_count() or 1
+    return site.mail.scan_workers(os.cpu_count() or 1)
 
 
 def _worker(site: Site, scan: Path, scratch: Path, name: str, account: Account | None) -> Child:

@@ -117,11 +117,15 @@ class Mail(Section):
     virusalerts: Address | None = None
     """Who hears of what was stopped; virusalerts at the first domain when not given."""
     workers: int = Field(default=0, ge=0)
-    """Scan workers; 0 is one per processor."""
+    """Scan workers; 0 is one more than processors: one is kept for small mails, so that large ones still have every processor."""
     milter: Milter = Milter()
     smtp: Smtp = Smtp()
     limits: UnpackLimits = UnpackLimits()
     recipients: Recipients = Recipients()
+
+    def scan_workers(self, processors: int) -> int:
+        """How many scan workers there are on a machine with so many processors."""
+        return self.workers or processors + 1
 
 
 class Engine(Section):

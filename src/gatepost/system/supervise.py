@@ -8,7 +8,6 @@ Raises: `OSError` when the machine cannot fork.
 from __future__ import annotations
 
 import ctypes
-import gc
 import logging
 import os
 import signal
@@ -23,8 +22,6 @@ log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
-_COLLECT_AFTER = 20_000
-"""New objects that may hold others before cycles among them are looked for."""
 _NAME_LIMIT = 15
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _LOOK = 5.0
@@ -158,12 +155,6 @@ class Supervisor:
             self.tell(child, signal.SIGKILL)
 
 
-def _collect_seldom() -> None:
-    """What was loaded before the fork stays for ever and is shared; the rest makes few cycles. Python's defaults cost a tenth of a small mail."""
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 20)
-
-
 def _become(child: Child, parent: int) -> None:
     """The child's whole life; never returns."""
     code = 1
@@ -179,7 +170,6 @@ def _become(child: Child, parent: int) -> None:
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        _collect_seldom()
         child.run()
         code = 0
     except SystemExit as end:

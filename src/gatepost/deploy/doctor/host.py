@@ -52,7 +52,7 @@ def memory(site: Site, machine: Machine) -> Iterator[Seen]:
     """Whether all workers together fit into memory when each has its largest mail."""
     match = re.search(r"^MemTotal:\s+(\d+) kB", (machine.proc / "meminfo").read_text(), re.MULTILINE)
     total = int(match[1]) * 1024 if match else 0
-    workers = site.mail.workers or os.cpu_count() or 1
+    workers = site.mail.scan_workers(os.cpu_count() or 1)
     needed = workers * (WORKER + site.mail.limits.bytes)
     if needed > total:
         yield warning(
