@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import time
 from collections.abc import Sequence
 from email.message import EmailMessage
@@ -66,7 +65,7 @@ def one_pager_command(site: SiteOption = SITE, period: Month = "", form: Format 
     declared = site_of(site)
     if form is Form.CSV:
         fail("the one-pager comes as text, html or pdf; gatepost report viruses comes as csv too")
-    _write(_formed(declared, _document(declared, period), form), output)
+    papers.write(_formed(declared, _document(declared, period), form), output)
 
 
 def _document(site: Site, period: str) -> Document:
@@ -87,16 +86,6 @@ def _formed(site: Site, document: Document, form: Form) -> bytes:
         fail(str(error))
 
 
-def _write(content: bytes, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.buffer.write(content)
-        return
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        fail(f"{output}: {error.strerror}")
-
-
 @app.command()
 def viruses(site: SiteOption = SITE, period: Month = "", form: Format = Form.TEXT, output: Output = None) -> None:
     """Every mail in which a virus was found: when, from whom, to whom, which virus, who found it, what became of it.
@@ -108,7 +97,7 @@ def viruses(site: SiteOption = SITE, period: Month = "", form: Format = Form.TEX
     declared = site_of(site)
     try:
         found = caught(journal_of(declared), month(period or time.strftime("%Y-%m")))
-        _write(render.catches(found, declared.site.name, period, str(form)), output)
+        papers.write(render.catches(found, declared.site.name, period, str(form)), output)
     except (PeriodError, JournalError, render.RenderError) as error:
         fail(str(error))
 

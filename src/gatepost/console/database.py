@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gatepost.system.files import PRIVATE_FILE, make_directory
+from gatepost.system.sqlite import transaction
 
 MIGRATIONS = (
     """
@@ -73,14 +74,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything within happens, or nothing."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
+        with self._lock, transaction(self._connection):
+            yield
 
     def close(self) -> None:
         """Let go of the file."""

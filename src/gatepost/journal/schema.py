@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 
 from gatepost.journal.interface import JournalError
+from gatepost.system.sqlite import transaction
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -63,12 +64,7 @@ def migrate(connection: sqlite3.Connection) -> None:
             "newer", f"the journal was made by a newer Gatepost (version {version} of its tables); install that, or restore a backup"
         )
     for number, statements in enumerate(MIGRATIONS[version:], version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             for statement in statements:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")

@@ -21,6 +21,7 @@ from gatepost.journal.interface import Head, JournalError, Link
 from gatepost.journal.rows import JUDGED, REFUSALS, mail_rows
 from gatepost.journal.states import STEPS, StateError
 from gatepost.system.files import make_directory
+from gatepost.system.sqlite import transaction
 
 KEPT = 50_000
 """Confirmed events that stay: minutes at the pace of one node, hours at most sites."""
@@ -52,15 +53,8 @@ class Spool:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock, self._named():
-            self._file.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._file.execute("COMMIT")
-            except BaseException:
-                if self._file.in_transaction:
-                    self._file.execute("ROLLBACK")
-                raise
+        with self._lock, self._named(), transaction(self._file):
+            yield
 
     def start(self) -> Head | None:
         """The link before the first that is here; None for a spool that was never used."""

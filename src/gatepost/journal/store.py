@@ -25,6 +25,7 @@ from gatepost.journal.interface import Column, Glance, Head, Integrity, JournalE
 from gatepost.journal.rows import REFUSALS
 from gatepost.journal.schema import migrate
 from gatepost.system.files import make_directory, write_atomic
+from gatepost.system.sqlite import transaction
 
 LOCK_SECONDS = 5.0
 ANCHOR_EVERY = 10_000
@@ -173,7 +174,7 @@ class SqliteJournal:
         with self._lock, _named(self._path):
             self._check_same()
             self._synchronise(sync=sync)
-            with self._transaction():
+            with transaction(self._writer):
                 self._insert(events)
             self._since_anchor += len(events)
             if self._since_anchor >= ANCHOR_EVERY:
@@ -184,17 +185,6 @@ class SqliteJournal:
         if self._synchronous is not sync:
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
             self._synchronous = sync
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._writer.execute("COMMIT")
-        except BaseException:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            raise
 
     def _insert(self, events: Sequence[Event]) -> None:
         sequence, previous = self._last(self._writer)
@@ -288,7 +278,7 @@ class SqliteJournal:
     def prune(self, before: float) -> int:
         """Forget events before that time, but no mail that is still held; gives how many. The chain goes on from there."""
         with self._lock, _named(self._path):
-            with self._transaction():
+            with transaction(self._writer):
                 last = project.last_to_forget(self._writer, before)
                 if last is None:
                     return 0
@@ -325,7 +315,7 @@ class SqliteJournal:
 
     def begin(self, start: Head) -> None:
         """Let the chain of an empty journal follow `start`."""
-        with self._lock, _named(self._path), self._transaction():
+        with self._lock, _named(self._path), transaction(self._writer):
             if self._last(self._writer)[0]:
                 raise JournalError("refused", f"the journal {self._path} has events already")
             self._writer.execute("UPDATE chain_start SET sequence = ?, hash = ?", (start.sequence, start.hash))
@@ -334,7 +324,7 @@ class SqliteJournal:
         """Take over links that follow the head, and skip those that are here already; gives how many are new."""
         if not links:
             return 0
-        with self._lock, _named(self._path), self._transaction():
+        with self._lock, _named(self._path), transaction(self._writer):
             new = chain.following(links, *self._last(self._writer), self._hash_of)
             for link in new:
                 event = chain.read(link.body)
