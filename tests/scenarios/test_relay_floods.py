@@ -18,13 +18,14 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from tests.relay.sites import demo
 from tests.support.gateway import Gateway
 from tests.support.mails import CLEAN
-from tests.support.network import inside, two_hosts
+from tests.support.network import INSIDE, OUTSIDE, RELAY, SERVER, hosts, inside
 from tests.support.ports import wait_for
 from tests.support.relays import GeneratedPostfix, GeneratedSendmail, Relay
 
+__all__ = ["hosts"]
+
 pytestmark = pytest.mark.system
 
-RELAY, OUTSIDE, INSIDE, SERVER = "192.168.2.3", "198.51.100.7", "192.168.3.10", "192.168.3.45"
 MOST = 5
 EXTRA = """
 [mail.recipients]
@@ -60,12 +61,6 @@ class SlowServer:
 
     def stop(self) -> None:
         self._controller.stop()
-
-
-@pytest.fixture
-def hosts(as_root: None) -> Iterator[tuple[str, str]]:
-    with two_hosts(RELAY, (OUTSIDE, INSIDE, SERVER)) as names:
-        yield names
 
 
 @pytest.fixture

@@ -20,11 +20,12 @@ from gatepost.relay.probes import probes
 from tests.relay.sites import demo, demo_text
 from tests.support.gateway import Gateway
 from tests.support.mails import CLEAN, INFECTED
-from tests.support.network import inside, ip, two_hosts
+from tests.support.network import INSIDE, OUTSIDE, RELAY, SERVER, hosts, inside, ip
 from tests.support.ports import wait_for
 from tests.support.relays import GeneratedPostfix, GeneratedSendmail
 
-RELAY, OUTSIDE, INSIDE, SERVER = "192.168.2.3", "198.51.100.7", "192.168.3.10", "192.168.3.45"
+__all__ = ["hosts"]
+
 Relay = GeneratedPostfix | GeneratedSendmail
 
 
@@ -48,13 +49,6 @@ class MailServer:
 
     def stop(self) -> None:
         self._controller.stop()
-
-
-@pytest.fixture
-def hosts(as_root: None) -> Iterator[tuple[str, str]]:
-    """The relay's network and everybody else's."""
-    with two_hosts(RELAY, (OUTSIDE, INSIDE, SERVER)) as names:
-        yield names
 
 
 @pytest.fixture

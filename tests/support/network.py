@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 CLONE_NEWNET = 0x40000000
+RELAY, OUTSIDE, INSIDE, SERVER = "192.168.2.3", "198.51.100.7", "192.168.3.10", "192.168.3.45"
+"""The demo company's relay, a stranger, a workstation and the internal mail server."""
 
 
 def ip(*words: str) -> None:
@@ -57,3 +61,10 @@ def two_hosts(here: str, there: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for name in names:
             if Path(f"/run/netns/{name}").exists():
                 ip("netns", "del", name)
+
+
+@pytest.fixture
+def hosts(as_root: None) -> Iterator[tuple[str, str]]:
+    """The demo company's relay in a network of its own, and everybody else in another; their names."""
+    with two_hosts(RELAY, (OUTSIDE, INSIDE, SERVER)) as names:
+        yield names
