@@ -46,8 +46,8 @@ class Row:
 
 @pytest.fixture
 def safe() -> Iterator[Path]:
-    """A folder for keys: OpenDKIM refuses one below a folder that others may write, as /tmp is."""
-    with tempfile.TemporaryDirectory(prefix="gp-", dir="/run") as name:
+    """A folder for keys: OpenDKIM refuses one below a folder that others may write, as /tmp is, and /run in some containers."""
+    with tempfile.TemporaryDirectory(prefix="gp-", dir="/var/lib") as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
